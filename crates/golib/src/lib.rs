@@ -1,0 +1,5 @@
+//! What Go's standard library and the libraries that Helm links mean, written anew for Rust.
+//!
+//! Every module here answers exactly as its Go counterpart does, bugs included, because charts show the difference.
+
+pub mod time;

@@ -1,0 +1,150 @@
+//! Go's maps with string keys, by reference, iterated in the bytewise order of their keys.
+
+use crate::{Named, Str, Value};
+use std::{
+    cell::{Ref, RefCell},
+    rc::Rc,
+};
+
+/// The Go type of a map.
+#[derive(Clone, Copy)]
+pub enum MapKind {
+    /// `map[string]interface {}`: a missing key gives a nil interface.
+    Any,
+    /// `map[string]string`: a missing key gives `""`.
+    String,
+    /// A named map type with methods: `common.Values`, `engine.files`.
+    Named(&'static Named),
+}
+
+struct MapData {
+    kind: MapKind,
+    nil: bool,
+    // Sorted by key. Small maps are by far the most common; a binary search over a flat array beats a tree or hash.
+    entries: RefCell<Vec<(Str, Value)>>,
+}
+
+/// A reference to a map. Clones share the entries.
+#[derive(Clone)]
+pub struct Map(Rc<MapData>);
+
+impl Map {
+    /// An empty `map[string]interface {}`.
+    pub fn new() -> Self {
+        Self::of(MapKind::Any, Vec::new())
+    }
+
+    /// A nil map of this kind: empty, prints `map[]`, is `null` in JSON.
+    pub fn nil(kind: MapKind) -> Self {
+        Self(Rc::new(MapData { kind, nil: true, entries: RefCell::default() }))
+    }
+
+    /// A map of these entries; of equal keys the last stays.
+    pub fn of(kind: MapKind, mut entries: Vec<(Str, Value)>) -> Self {
+        if !entries.is_sorted_by(|(a, _), (b, _)| a < b) {
+            entries.sort_by(|(a, _), (b, _)| a.cmp(b));
+            entries.dedup_by(|later, kept| {
+                let same = later.0 == kept.0;
+                if same {
+                    std::mem::swap(later, kept);
+                }
+                same
+            });
+        }
+        Self(Rc::new(MapData { kind, nil: false, entries: RefCell::new(entries) }))
+    }
+
+    /// The map's Go type.
+    pub fn kind(&self) -> MapKind {
+        self.0.kind
+    }
+
+    /// The same entries (shared) cannot change type in Go either without a copy of the header; this copies the entries
+    /// one level deep under another type.
+    pub fn with_kind(&self, kind: MapKind) -> Self {
+        Self::of(kind, self.0.entries.borrow().clone())
+    }
+
+    /// Whether this is a nil map.
+    pub fn is_nil(&self) -> bool {
+        self.0.nil
+    }
+
+    /// How many entries there are.
+    pub fn len(&self) -> usize {
+        self.0.entries.borrow().len()
+    }
+
+    /// Whether there is no entry.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// The value of a key, if there.
+    pub fn get(&self, key: &[u8]) -> Option<Value> {
+        let entries = self.0.entries.borrow();
+        entries.binary_search_by(|(k, _)| k.as_bytes().cmp(key)).ok().map(|at| entries[at].1.clone())
+    }
+
+    /// Whether the key is there.
+    pub fn contains(&self, key: &[u8]) -> bool {
+        self.0.entries.borrow().binary_search_by(|(k, _)| k.as_bytes().cmp(key)).is_ok()
+    }
+
+    /// Puts a value under a key, and gives back what was there. On a nil map nothing happens (callers check
+    /// [`Map::is_nil`] where Go would panic).
+    pub fn insert(&self, key: impl Into<Str>, value: Value) -> Option<Value> {
+        if self.0.nil {
+            return None;
+        }
+        let key = key.into();
+        let mut entries = self.0.entries.borrow_mut();
+        // Appending in order is the usual way to build a map.
+        if entries.last().is_none_or(|(last, _)| *last < key) {
+            entries.push((key, value));
+            return None;
+        }
+        match entries.binary_search_by(|(k, _)| k.cmp(&key)) {
+            Ok(at) => Some(std::mem::replace(&mut entries[at].1, value)),
+            Err(at) => {
+                entries.insert(at, (key, value));
+                None
+            }
+        }
+    }
+
+    /// Takes a key out.
+    pub fn remove(&self, key: &[u8]) -> Option<Value> {
+        let mut entries = self.0.entries.borrow_mut();
+        let at = entries.binary_search_by(|(k, _)| k.as_bytes().cmp(key)).ok()?;
+        Some(entries.remove(at).1)
+    }
+
+    /// The entries, sorted. The map must not be changed while the borrow lives: clone what you need before you call
+    /// out.
+    pub fn entries(&self) -> Ref<'_, [(Str, Value)]> {
+        Ref::map(self.0.entries.borrow(), Vec::as_slice)
+    }
+
+    /// A copy of the entries, for loops whose body may change the map.
+    pub fn snapshot(&self) -> Vec<(Str, Value)> {
+        self.0.entries.borrow().clone()
+    }
+
+    /// Whether both are the same map, not merely equal ones.
+    pub fn same(&self, other: &Map) -> bool {
+        Rc::ptr_eq(&self.0, &other.0)
+    }
+}
+
+impl Default for Map {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl<K: Into<Str>> FromIterator<(K, Value)> for Map {
+    fn from_iter<I: IntoIterator<Item = (K, Value)>>(entries: I) -> Self {
+        Self::of(MapKind::Any, entries.into_iter().map(|(k, v)| (k.into(), v)).collect())
+    }
+}
