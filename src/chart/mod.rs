@@ -1,0 +1,1 @@
+//! Charts: loading, metadata, dependencies, values, schema. Knows no cluster, network or clock.

@@ -1,0 +1,1 @@
+//! The operator: watches, the reconcile loop, the planner, status, metrics, health.

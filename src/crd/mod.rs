@@ -1,0 +1,1 @@
+//! The objects of  and their conditions.

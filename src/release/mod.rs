@@ -1,0 +1,1 @@
+//! The release record and its Helm-compatible storage.

@@ -1,0 +1,1 @@
+//! Chart repositories: index, download, cache, authentication.
