@@ -2,4 +2,6 @@
 //!
 //! Every module here answers exactly as its Go counterpart does, bugs included, because charts show the difference.
 
+pub mod strconv;
 pub mod time;
+pub mod unicode;
