@@ -1,1 +1,14 @@
-//! The release record and its Helm-compatible storage.
+//! The release record: what Helm writes down about a release, where it is kept, and its history.
+//!
+//! Everything here must be readable by the `helm` command line and read what it wrote. It knows nothing about charts' insides
+//! or about how objects reach the cluster.
+
+pub mod codec;
+mod error;
+pub mod record;
+pub mod storage;
+
+pub use codec::{Limits, decode, encode};
+pub use error::{Error, Result};
+pub use record::{ApplyMethod, ChartMetadata, HookPhase, HookRecord, Info, LastRun, RawChart, Record, Status};
+pub use storage::{Annotations, Driver, Entry, History, Storage, Stored, Unreadable};

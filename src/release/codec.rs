@@ -1,0 +1,148 @@
+//! A record as bytes: JSON, gzip, base64, the way Helm's storage drivers write it.
+//!
+//! Reading is tolerant (records that were never packed, Helm 3's empty times) and bounded: a record comes from whoever may
+//! write Secrets in a namespace.
+
+use std::io::{Read, Write};
+
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use flate2::Compression;
+use flate2::read::MultiGzDecoder;
+use flate2::write::GzEncoder;
+
+use super::error::{Error, Result};
+use super::record::Record;
+
+/// What every gzip stream begins with; Helm tells packed records from plain ones by it.
+const GZIP_MAGIC: [u8; 3] = [0x1f, 0x8b, 0x08];
+
+/// Above this many packed bytes the slowest compression is worth its time: the object's limit is 1 MiB after base64.
+const TIGHT: usize = 600 * 1024;
+
+/// Bounds for reading a record.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Limits {
+    /// Most bytes of JSON after unpacking.
+    pub json_bytes: usize,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self { json_bytes: 64 << 20 }
+    }
+}
+
+/// Encodes a record for storage: JSON, gzip, base64.
+///
+/// # Errors
+/// When the record cannot be written as JSON.
+pub fn encode(record: &Record) -> Result<Vec<u8>> {
+    let json = serde_json::to_vec(record).map_err(|error| Error::Encode(error.to_string()))?;
+    let mut packed = pack(&json, Compression::default())?;
+    if packed.len() > TIGHT {
+        packed = pack(&json, Compression::best())?;
+    }
+    Ok(STANDARD.encode(packed).into_bytes())
+}
+
+fn pack(json: &[u8], level: Compression) -> Result<Vec<u8>> {
+    let mut encoder = GzEncoder::new(Vec::with_capacity(json.len() / 4), level);
+    encoder.write_all(json).and_then(|()| encoder.finish()).map_err(|error| Error::Encode(error.to_string()))
+}
+
+/// Decodes a stored record. Labels are not in it: the storage adds them.
+///
+/// # Errors
+/// When the bytes are not a record or unpack to more than the limit.
+pub fn decode(stored: &[u8], limits: &Limits) -> Result<Record> {
+    let packed = STANDARD.decode(stored.trim_ascii()).map_err(|error| Error::Decode(format!("not base64: {error}")))?;
+    if !packed.starts_with(&GZIP_MAGIC) {
+        if packed.len() > limits.json_bytes {
+            return Err(Error::TooLarge { limit: limits.json_bytes });
+        }
+        return parse(&packed);
+    }
+    let mut json = Vec::new();
+    let bound = u64::try_from(limits.json_bytes).unwrap_or(u64::MAX).saturating_add(1);
+    MultiGzDecoder::new(packed.as_slice())
+        .take(bound)
+        .read_to_end(&mut json)
+        .map_err(|error| Error::Decode(format!("not gzip: {error}")))?;
+    if json.len() > limits.json_bytes {
+        return Err(Error::TooLarge { limit: limits.json_bytes });
+    }
+    parse(&json)
+}
+
+fn parse(json: &[u8]) -> Result<Record> {
+    // serde would take a list for a record without fields.
+    if json.trim_ascii_start().first() != Some(&b'{') {
+        return Err(Error::Decode("it is not a JSON object".to_owned()));
+    }
+    serde_json::from_slice(json).map_err(|error| Error::Decode(error.to_string()))
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+    use crate::release::record::{ApplyMethod, HookPhase, Status};
+
+    const HELM4: &str = r#"{"name":"web","info":{"first_deployed":"2026-11-21T10:00:00.123456789Z","last_deployed":"2026-11-21T11:00:00.5Z","description":"Upgrade complete","status":"deployed","notes":"hi <b>"},
+        "chart":{"metadata":{"name":"podinfo","version":"6.7.0","apiVersion":"v2","appVersion":"6.7"},"lock":null,"templates":[{"name":"templates/a.yaml","data":"YQ=="}],"values":{"replicas":1.5,"big":12345678901234567890},"schema":null,"schemamodtime":"0001-01-01T00:00:00Z","files":[]},
+        "config":{"a":{"b":[1,null,"x"]}},"manifest":"---\n# Source: a\n","hooks":[{"name":"t","kind":"Pod","path":"p","manifest":"m","events":["test"],"last_run":{"started_at":"2026-11-21T10:00:01Z","completed_at":"2026-11-21T10:00:02Z","phase":"Succeeded"},"weight":-5,"delete_policies":["before-hook-creation"]}],
+        "version":3,"namespace":"shop","apply_method":"ssa"}"#;
+
+    fn packed(json: &str) -> Vec<u8> {
+        STANDARD.encode(pack(json.as_bytes(), Compression::best()).unwrap()).into_bytes()
+    }
+
+    #[test]
+    fn what_helm_wrote_comes_back_equal() {
+        let record = decode(&packed(HELM4), &Limits::default()).unwrap();
+        assert_eq!(record.version, 3);
+        assert_eq!(record.info.status, Status::Deployed);
+        assert_eq!(record.apply_method, Some(ApplyMethod::ServerSide));
+        assert_eq!(record.hooks[0].last_run.phase, HookPhase::Succeeded);
+        let metadata = record.chart.metadata().unwrap();
+        assert_eq!((metadata.name.as_str(), metadata.app_version.as_str()), ("podinfo", "6.7"));
+        let again = serde_json::to_value(decode(&encode(&record).unwrap(), &Limits::default()).unwrap()).unwrap();
+        assert_eq!(again, serde_json::from_str::<serde_json::Value>(HELM4).unwrap());
+    }
+
+    #[test]
+    fn times_of_helm_3_and_nulls_are_absent() {
+        let json = r#"{"name":"web","version":1,"chart":null,"config":null,"hooks":null,"manifest":null,"unheard":{"of":1},
+            "info":{"first_deployed":"2026-11-21T11:00:00+01:00","last_deployed":"0001-01-01T00:00:00Z","deleted":"","description":null,"status":"nonsense"}}"#;
+        let record = decode(&STANDARD.encode(json).into_bytes(), &Limits::default()).unwrap();
+        assert_eq!(record.info.first_deployed, Some("2026-11-21T10:00:00Z".parse().unwrap()));
+        assert_eq!((record.info.last_deployed, record.info.deleted), (None, None));
+        assert_eq!(record.info.status, Status::Unknown);
+        assert_eq!(record.apply_method, None);
+        assert!(record.chart.is_null());
+        assert_eq!(record.chart.metadata().unwrap(), crate::release::ChartMetadata::default());
+    }
+
+    #[test]
+    fn hostile_bytes_are_errors() {
+        let bomb = packed(&" ".repeat(1 << 20));
+        assert!(matches!(decode(&bomb, &Limits { json_bytes: 1 << 16 }), Err(Error::TooLarge { .. })));
+        let plain = STANDARD.encode(" ".repeat(100)).into_bytes();
+        assert!(matches!(decode(&plain, &Limits { json_bytes: 10 }), Err(Error::TooLarge { .. })));
+        let deep = format!("{{\"config\":{}1{}}}", "{\"a\":".repeat(100_000), "}".repeat(100_000));
+        let mut cut = packed(HELM4);
+        cut.truncate(cut.len() / 2);
+        for bytes in [packed(&deep), cut, b"!!".to_vec(), Vec::new(), packed("[]"), packed("{\"version\":-1}")] {
+            assert!(matches!(decode(&bytes, &Limits::default()), Err(Error::Decode(_))));
+        }
+    }
+
+    #[test]
+    fn statuses_have_helms_words() {
+        for (status, word) in Status::ALL {
+            assert_eq!(status.to_string(), word);
+            assert_eq!(Status::from_word(word), status);
+        }
+    }
+}
