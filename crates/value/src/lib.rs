@@ -6,8 +6,11 @@
 //!
 //! Values live on one thread (a render); what threads share is converted at the door.
 
+pub mod fmt;
+pub mod json;
 mod list;
 mod map;
+mod moment;
 mod object;
 mod string;
 mod value;

@@ -1,0 +1,26 @@
+//! Go's `encoding/json` over [`Value`]s: both ways, with its texts for numbers, escapes and errors.
+
+mod decode;
+mod encode;
+
+pub use decode::{DecodeError, decode};
+pub use encode::{EncodeError, Style, append_string, encode};
+
+/// Writes a float as Go's JSON does: plain digits from 1e-6 up to 1e21, else with an exponent without padding.
+pub fn append_float(out: &mut Vec<u8>, number: f64) {
+    let size = number.abs();
+    if size != 0.0 && !(1e-6..1e21).contains(&size) {
+        let start = out.len();
+        pintle_golib::strconv::append_float(out, number, b'e', None);
+        // e-09 becomes e-9.
+        let end = out.len();
+        if end - start >= 4 && &out[end - 4..end - 1] == b"e-0" {
+            out.remove(end - 2);
+        }
+    } else {
+        pintle_golib::strconv::append_float(out, number, b'f', None);
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,218 @@
+//! Values to JSON text.
+
+use super::append_float;
+use crate::{
+    Map, Object, Str, Value,
+    fmt::{MAX_DEPTH, MAX_TEXT},
+};
+use pintle_golib::unicode;
+use std::fmt;
+
+/// How the text is laid out.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Style {
+    /// Each element on its own line, indented by two spaces a level.
+    pub pretty: bool,
+    /// `<`, `>` and `&` as `\u003c`, `\u003e`, `\u0026`: Go's default.
+    pub escape_html: bool,
+}
+
+/// Why a value has no JSON text; prints Go's words.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct EncodeError(String);
+
+impl fmt::Display for EncodeError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl std::error::Error for EncodeError {}
+
+/// Writes a value as JSON.
+///
+/// # Errors
+/// Infinities, NaN, complex numbers, what contains itself, and what would be longer than [`MAX_TEXT`].
+pub fn encode(value: &Value, style: Style, out: &mut Vec<u8>) -> Result<(), EncodeError> {
+    let end = out.len().saturating_add(MAX_TEXT);
+    Encoder { out, style, end }.value(value, 0)
+}
+
+/// Writes a string with its quotes and escapes.
+pub fn append_string(out: &mut Vec<u8>, text: &[u8], escape_html: bool) {
+    const HEX: &[u8; 16] = b"0123456789abcdef";
+    out.push(b'"');
+    let mut start = 0;
+    let mut at = 0;
+    while at < text.len() {
+        let byte = text[at];
+        let plain = match byte {
+            b'"' | b'\\' | 0..=0x1f => false,
+            b'<' | b'>' | b'&' => !escape_html,
+            0x80.. => false,
+            _ => true,
+        };
+        if plain {
+            at += 1;
+            continue;
+        }
+        if byte >= 0x80 {
+            let (rune, width) = unicode::decode(&text[at..]);
+            let escape: &[u8] = match rune {
+                '\u{fffd}' if width == 1 => b"\\ufffd",
+                '\u{2028}' => b"\\u2028",
+                '\u{2029}' => b"\\u2029",
+                _ => {
+                    at += width;
+                    continue;
+                }
+            };
+            out.extend_from_slice(&text[start..at]);
+            out.extend_from_slice(escape);
+            at += width;
+            start = at;
+            continue;
+        }
+        out.extend_from_slice(&text[start..at]);
+        match byte {
+            b'"' | b'\\' => out.extend_from_slice(&[b'\\', byte]),
+            0x08 => out.extend_from_slice(b"\\b"),
+            0x0c => out.extend_from_slice(b"\\f"),
+            b'\n' => out.extend_from_slice(b"\\n"),
+            b'\r' => out.extend_from_slice(b"\\r"),
+            b'\t' => out.extend_from_slice(b"\\t"),
+            _ => {
+                out.extend_from_slice(b"\\u00");
+                out.extend_from_slice(&[HEX[usize::from(byte >> 4)], HEX[usize::from(byte & 15)]]);
+            }
+        }
+        at += 1;
+        start = at;
+    }
+    out.extend_from_slice(&text[start..]);
+    out.push(b'"');
+}
+
+struct Encoder<'a> {
+    out: &'a mut Vec<u8>,
+    style: Style,
+    end: usize,
+}
+
+impl Encoder<'_> {
+    fn value(&mut self, value: &Value, depth: usize) -> Result<(), EncodeError> {
+        if depth > MAX_DEPTH {
+            return Err(EncodeError(format!("json: unsupported value: encountered a cycle via {}", value.type_name())));
+        }
+        if self.out.len() > self.end {
+            return Err(EncodeError(format!("json: the text is longer than {} MiB", MAX_TEXT >> 20)));
+        }
+        match value {
+            Value::Nil => self.out.extend_from_slice(b"null"),
+            Value::Bool(b) => self.out.extend_from_slice(if *b { b"true" } else { b"false" }),
+            Value::Int(n) | Value::Int64(n) => self.integer(*n),
+            Value::Duration(d) => self.integer(d.nanos()),
+            Value::Uint8(n) => self.integer(i64::from(*n)),
+            Value::Uint64(n) => self.out.extend_from_slice(n.to_string().as_bytes()),
+            Value::Float64(n) if n.is_finite() => append_float(self.out, *n),
+            Value::Float64(n) => {
+                let mut text = Vec::new();
+                pintle_golib::strconv::append_float(&mut text, *n, b'g', None);
+                return Err(EncodeError(format!("json: unsupported value: {}", String::from_utf8_lossy(&text))));
+            }
+            Value::Complex128(_) => return Err(EncodeError("json: unsupported type: complex128".to_owned())),
+            Value::String(s) => append_string(self.out, s, self.style.escape_html),
+            Value::Bytes(bytes) => {
+                self.out.push(b'"');
+                append_base64(self.out, bytes);
+                self.out.push(b'"');
+            }
+            Value::List(list) if list.is_nil() => self.out.extend_from_slice(b"null"),
+            Value::Map(map) if map.is_nil() => self.out.extend_from_slice(b"null"),
+            Value::List(list) => {
+                self.out.push(b'[');
+                let items = list.items();
+                for (at, item) in items.iter().enumerate() {
+                    self.separate(at, depth + 1);
+                    self.value(item, depth + 1)?;
+                }
+                self.close(items.is_empty(), depth, b']');
+            }
+            Value::Map(map) => self.entries(&map.entries(), depth)?,
+            Value::Time(time) => {
+                if !(0..=9999).contains(&crate::moment::date(time).0) {
+                    return Err(EncodeError(
+                        "json: error calling MarshalJSON for type time.Time: Time.MarshalJSON: year outside of range [0,9999]"
+                            .to_owned(),
+                    ));
+                }
+                append_string(self.out, crate::moment::rfc3339_nano(time).as_bytes(), false);
+            }
+            Value::Object(object) => match object.json() {
+                Value::Map(map) => self.entries(&in_order_of_declaration(&**object, &map), depth)?,
+                other => self.value(&other, depth + 1)?,
+            },
+        }
+        Ok(())
+    }
+
+    fn entries(&mut self, entries: &[(Str, Value)], depth: usize) -> Result<(), EncodeError> {
+        self.out.push(b'{');
+        for (at, (key, item)) in entries.iter().enumerate() {
+            self.separate(at, depth + 1);
+            append_string(self.out, key, self.style.escape_html);
+            self.out.push(b':');
+            if self.style.pretty {
+                self.out.push(b' ');
+            }
+            self.value(item, depth + 1)?;
+        }
+        self.close(entries.is_empty(), depth, b'}');
+        Ok(())
+    }
+
+    fn separate(&mut self, at: usize, depth: usize) {
+        if at > 0 {
+            self.out.push(b',');
+        }
+        self.line(depth);
+    }
+
+    fn close(&mut self, empty: bool, depth: usize, bracket: u8) {
+        if !empty {
+            self.line(depth);
+        }
+        self.out.push(bracket);
+    }
+
+    fn line(&mut self, depth: usize) {
+        if self.style.pretty {
+            self.out.push(b'\n');
+            self.out.resize(self.out.len() + 2 * depth, b' ');
+        }
+    }
+
+    fn integer(&mut self, n: i64) {
+        crate::fmt::append_int(n, self.out);
+    }
+}
+
+/// A struct's fields come as they are declared, a map's keys sorted.
+fn in_order_of_declaration(object: &dyn Object, map: &Map) -> Vec<(Str, Value)> {
+    let fields = object.fields();
+    let mut entries = map.snapshot();
+    entries.sort_by_key(|(key, _)| fields.iter().position(|(name, _)| *key == *name).unwrap_or(usize::MAX));
+    entries
+}
+
+/// Writes the bytes in base64, with padding.
+fn append_base64(out: &mut Vec<u8>, bytes: &[u8]) {
+    const ALPHABET: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+    for chunk in bytes.chunks(3) {
+        let word = [chunk[0], chunk.get(1).copied().unwrap_or(0), chunk.get(2).copied().unwrap_or(0)];
+        let bits = u32::from(word[0]) << 16 | u32::from(word[1]) << 8 | u32::from(word[2]);
+        for place in 0..4 {
+            out.push(if place <= chunk.len() { ALPHABET[(bits >> (18 - 6 * place) & 63) as usize] } else { b'=' });
+        }
+    }
+}
