@@ -1,0 +1,27 @@
+//! What the end-to-end tests and the demo stand on: a real control plane on loopback, a chart repository over HTTP
+//! whose faults can be switched, and the operator as a process that can be killed.
+//!
+//! Nothing here knows the operator's code: it is driven from outside, as a user drives it. Blocking and std only, so
+//! that `cargo xtask` builds in seconds.
+
+mod archive;
+mod binary;
+mod controlplane;
+mod http;
+mod kubectl;
+mod operator;
+mod process;
+mod repository;
+mod tools;
+mod wait;
+
+pub use archive::{Packaged, archive, package};
+pub use binary::{pintle, root};
+pub use controlplane::{ControlPlane, OPERATOR_USER, Users};
+pub use http::{Answer, get};
+pub use kubectl::{Event, Kubectl, Watch};
+pub use operator::{Operator, OperatorOptions};
+pub use process::{Group, Process};
+pub use repository::{ChartRepository, Fault, Request};
+pub use tools::{ControlPlaneTools, build_controlplane, build_helm};
+pub use wait::{condition, wait_until};

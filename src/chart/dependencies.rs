@@ -1,0 +1,177 @@
+//! Which of a chart's charts take part in a render, under which names, and with which defaults: aliases, tags,
+//! conditions and imported values.
+
+use super::{Chart, Dependency, Error, Frozen, Metadata, values};
+use pintle_value::{Map, Str, Value};
+use std::sync::Arc;
+
+/// How many steps the path of an imported value may have.
+const MAX_PATH: usize = 64;
+
+/// A chart in its place in the tree of one render. The same chart may be there several times, under aliases.
+#[derive(Clone)]
+pub struct Instance {
+    /// The chart as loaded.
+    pub chart: Arc<Chart>,
+    /// Its metadata here: name is the alias, dependencies are the enabled ones.
+    pub metadata: Metadata,
+    /// Its default values here; with dependencies, their defaults and imports included.
+    pub values: Map,
+    /// The charts below that take part.
+    pub dependencies: Vec<Instance>,
+}
+
+impl Instance {
+    /// The tree as loaded, before anything was decided.
+    pub fn of(chart: &Arc<Chart>) -> Self {
+        Self {
+            chart: Arc::clone(chart),
+            metadata: chart.metadata.clone(),
+            values: chart.values.thaw_table(),
+            dependencies: chart.dependencies.iter().map(Self::of).collect(),
+        }
+    }
+
+    /// The tree as it takes part in a render with these user values.
+    ///
+    /// # Errors
+    /// When a subchart's values are no table.
+    pub fn process(chart: &Arc<Chart>, user: &Map, warnings: &mut Vec<String>) -> Result<Self, Error> {
+        let mut root = Self::of(chart);
+        root.enable(user, "", warnings)?;
+        root.import(warnings)?;
+        Ok(root)
+    }
+
+    fn enable(&mut self, given: &Map, path: &str, warnings: &mut Vec<String>) -> Result<(), Error> {
+        if self.metadata.dependencies.is_empty() {
+            return Ok(());
+        }
+        self.dependencies = self.listed();
+        for dependency in &mut self.metadata.dependencies {
+            if !dependency.alias.is_empty() {
+                dependency.name.clone_from(&dependency.alias);
+            }
+            dependency.enabled = true;
+        }
+        let values = values::coalesce(self, given, warnings)?;
+        if let Some(tags) = values::table(&values, "tags") {
+            self.metadata.dependencies.iter_mut().for_each(|d| apply_tags(d, &tags, warnings));
+        }
+        self.metadata.dependencies.iter_mut().for_each(|d| apply_conditions(d, &values, path, warnings));
+
+        let disabled: Vec<String> =
+            self.metadata.dependencies.iter().filter(|d| !d.enabled).map(|d| d.name.clone()).collect();
+        self.dependencies.retain(|child| !disabled.contains(&child.metadata.name));
+        self.metadata.dependencies.retain(|d| d.enabled);
+        for child in &mut self.dependencies {
+            let path = format!("{path}{}.", child.metadata.name);
+            child.enable(&values, &path, warnings)?;
+        }
+        Ok(())
+    }
+
+    /// The children in the order of Chart.yaml, those it does not list first.
+    fn listed(&self) -> Vec<Instance> {
+        let wanted = &self.metadata.dependencies;
+        let fits = |d: &Dependency, child: &Instance| {
+            d.name == child.metadata.name && satisfies(&d.version, &child.metadata.version)
+        };
+        let mut children: Vec<Instance> =
+            self.dependencies.iter().filter(|child| !wanted.iter().any(|d| fits(d, child))).cloned().collect();
+        for d in wanted {
+            if let Some(child) = self.dependencies.iter().find(|child| fits(d, child)) {
+                let mut child = child.clone();
+                if !d.alias.is_empty() {
+                    child.metadata.name.clone_from(&d.alias);
+                }
+                children.push(child);
+            }
+        }
+        children
+    }
+
+    fn import(&mut self, warnings: &mut Vec<String>) -> Result<(), Error> {
+        for child in &mut self.dependencies {
+            child.import(warnings)?;
+        }
+        if self.metadata.dependencies.is_empty() {
+            return Ok(());
+        }
+        let merged = values::merge(self, &Map::new(), warnings)?;
+        let imported = Map::new();
+        for d in &mut self.metadata.dependencies {
+            let mut rewritten = Vec::new();
+            for wish in &d.import_values {
+                let (child, parent) = match wish {
+                    Frozen::Text(_) => (format!("exports.{}", wish.as_str().unwrap_or_default()), ".".to_owned()),
+                    Frozen::Table(_) => {
+                        let side = |key| wish.get(key).and_then(Frozen::as_str).unwrap_or_default().to_owned();
+                        (side("child"), side("parent"))
+                    }
+                    _ => continue,
+                };
+                rewritten.push(Frozen::Table(Box::from([
+                    (Box::from(&b"child"[..]), Frozen::Text(child.as_bytes().into())),
+                    (Box::from(&b"parent"[..]), Frozen::Text(parent.as_bytes().into())),
+                ])));
+                let Some(table) = values::table(&merged, &format!("{}.{child}", d.name)) else {
+                    warnings.push(format!("ImportValues missing table from chart {}: {child}", d.name));
+                    continue;
+                };
+                if parent.split('.').count() > MAX_PATH {
+                    return Err(Error::ImportPath { chart: d.name.clone() });
+                }
+                let found = at_path(&parent, values::deep_copy_map(&table));
+                values::merge_defaults(&imported, &found, warnings);
+            }
+            d.import_values = rewritten;
+        }
+        values::merge_defaults(&merged, &imported, warnings);
+        self.values = merged;
+        Ok(())
+    }
+}
+
+/// A map that holds the table at a dotted path; `.` is the root.
+fn at_path(path: &str, table: Map) -> Map {
+    if path == "." {
+        return table;
+    }
+    path.rsplit('.').fold(table, |inner, key| [(Str::from(key), Value::Map(inner))].into_iter().collect())
+}
+
+/// Whether a version fits a constraint; what cannot be read fits nothing.
+fn satisfies(constraint: &str, version: &str) -> bool {
+    super::standin::satisfies(constraint, version)
+}
+
+fn apply_tags(dependency: &mut Dependency, tags: &Map, warnings: &mut Vec<String>) {
+    let (mut yes, mut no) = (false, false);
+    for tag in &dependency.tags {
+        match tags.get(tag.as_bytes()) {
+            Some(Value::Bool(true)) => yes = true,
+            Some(Value::Bool(false)) => no = true,
+            Some(_) => warnings.push(format!("returned non-bool value tag={tag} chart={}", dependency.name)),
+            None => {}
+        }
+    }
+    if no && !yes {
+        dependency.enabled = false;
+    }
+}
+
+fn apply_conditions(dependency: &mut Dependency, values: &Map, path: &str, warnings: &mut Vec<String>) {
+    for condition in dependency.condition.trim().split(',').filter(|c| !c.is_empty()) {
+        match values::path_value(values, &format!("{path}{condition}")) {
+            Some(Value::Bool(enabled)) => {
+                dependency.enabled = enabled;
+                return;
+            }
+            Some(_) => {
+                warnings.push(format!("returned non-bool value path={condition} chart={}", dependency.name));
+            }
+            None => {}
+        }
+    }
+}

@@ -1,0 +1,439 @@
+//! Charts from archives and folders. Both are in strangers' hands: every size and count has a limit, no path leads
+//! out of the chart, and nothing is written to disk.
+
+use super::{Chart, Dependency, File, Frozen, Lock, Metadata, document, ignore::Rules};
+use flate2::read::MultiGzDecoder;
+use pintle_value::Value;
+use std::{
+    io::{self, Read},
+    path::{Path, PathBuf},
+    sync::Arc,
+};
+
+/// How much a chart may hold.
+#[derive(Debug, Clone, Copy)]
+pub struct Limits {
+    /// Bytes of the compressed archive.
+    pub archive_bytes: usize,
+    /// Unpacked bytes of everything, archives in the archive included.
+    pub total_bytes: u64,
+    /// Bytes of one file.
+    pub file_bytes: u64,
+    /// Files, archives in the archive included.
+    pub files: usize,
+    /// How deeply charts may lie in charts.
+    pub depth: usize,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        // Sizes of one file and in total are Helm's.
+        Self { archive_bytes: 50 << 20, total_bytes: 100 << 20, file_bytes: 5 << 20, files: 20_000, depth: 16 }
+    }
+}
+
+/// Why a chart cannot be loaded.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The source is larger than allowed.
+    #[error("{what} is larger than the maximum size {limit}")]
+    TooLarge {
+        /// What is too large.
+        what: String,
+        /// Bytes allowed.
+        limit: u64,
+    },
+    /// More files or deeper nesting than allowed.
+    #[error("chart has {what}: more than {limit} are not allowed")]
+    TooMany {
+        /// What there is too much of.
+        what: &'static str,
+        /// How many are allowed.
+        limit: usize,
+    },
+    /// Not an archive.
+    #[error("file does not appear to be a gzipped archive; got {0:?}")]
+    NotGzip(&'static str),
+    /// A broken archive or unreadable file.
+    #[error("{path}: {source}")]
+    Read {
+        /// The file, or `archive`.
+        path: String,
+        /// What went wrong.
+        source: io::Error,
+    },
+    /// A path that leads out of the chart.
+    #[error("{0}")]
+    Path(&'static str),
+    /// An archive without files.
+    #[error("no files in chart archive")]
+    Empty,
+    /// No Chart.yaml.
+    #[error("Chart.yaml file is missing")]
+    NoMetadata,
+    /// A file of the chart is not what it must be.
+    #[error("cannot load {file}: {why}")]
+    Content {
+        /// Which file.
+        file: &'static str,
+        /// Why.
+        why: String,
+    },
+    /// Chart.yaml breaks a rule; the text is Helm's.
+    #[error("{0}")]
+    Invalid(String),
+    /// A subchart cannot be loaded.
+    #[error("error unpacking {what} in {parent}: {source}")]
+    Subchart {
+        /// The folder or archive.
+        what: String,
+        /// The chart that holds it.
+        parent: String,
+        /// What went wrong with it.
+        source: Box<Error>,
+    },
+}
+
+/// Loads a gzipped tar archive.
+///
+/// # Errors
+/// See [`Error`].
+pub fn archive(bytes: &[u8], limits: &Limits) -> Result<Chart, Error> {
+    let mut budget = Budget { bytes: limits.total_bytes, files: limits.files, limits: *limits };
+    load_archive(bytes, &mut budget, 0)
+}
+
+/// Loads a chart folder.
+///
+/// # Errors
+/// See [`Error`].
+pub fn directory(path: &Path, limits: &Limits) -> Result<Chart, Error> {
+    let mut budget = Budget { bytes: limits.total_bytes, files: limits.files, limits: *limits };
+    let read = |p: &Path| std::fs::read(p).map_err(|source| Error::Read { path: p.display().to_string(), source });
+    let ignore_file = path.join(".helmignore");
+    let rules = if ignore_file.is_file() { read(&ignore_file)? } else { Vec::new() };
+    let rules = Rules::parse(&rules).map_err(|why| Error::Content { file: ".helmignore", why })?;
+    let mut files = Vec::new();
+    walk(path, "", &rules, &mut budget, 0, &mut files)?;
+    let mut digest = aws_lc_rs::digest::Context::new(&aws_lc_rs::digest::SHA256);
+    for file in &files {
+        digest.update(&(file.name.len() as u64).to_be_bytes());
+        digest.update(file.name.as_bytes());
+        digest.update(&(file.data.len() as u64).to_be_bytes());
+        digest.update(&file.data);
+    }
+    let mut chart = assemble(files, &mut budget, 0)?;
+    chart.digest = digest_bytes(digest.finish().as_ref());
+    Ok(chart)
+}
+
+/// Loads a folder or an archive, whichever the path is.
+///
+/// # Errors
+/// See [`Error`].
+pub fn path(path: &Path, limits: &Limits) -> Result<Chart, Error> {
+    if path.is_dir() {
+        return directory(path, limits);
+    }
+    let named = |source| Error::Read { path: path.display().to_string(), source };
+    let size = std::fs::metadata(path).map_err(named)?.len();
+    if size > limits.archive_bytes as u64 {
+        return Err(Error::TooLarge { what: "chart archive".into(), limit: limits.archive_bytes as u64 });
+    }
+    archive(&std::fs::read(path).map_err(named)?, limits)
+}
+
+/// Builds a chart from files that are in memory already.
+///
+/// # Errors
+/// See [`Error`].
+pub fn files(files: Vec<File>, limits: &Limits) -> Result<Chart, Error> {
+    let mut budget = Budget { bytes: limits.total_bytes, files: limits.files, limits: *limits };
+    assemble(files, &mut budget, 0)
+}
+
+/// What is left of the limits; one for a chart and all charts inside it.
+struct Budget {
+    bytes: u64,
+    files: usize,
+    limits: Limits,
+}
+
+impl Budget {
+    fn file(&mut self, name: &str, size: u64) -> Result<(), Error> {
+        if size > self.limits.file_bytes {
+            return Err(Error::TooLarge {
+                what: format!("decompressed chart file {name:?}"),
+                limit: self.limits.file_bytes,
+            });
+        }
+        self.files =
+            self.files.checked_sub(1).ok_or(Error::TooMany { what: "too many files", limit: self.limits.files })?;
+        self.bytes = self.bytes.checked_sub(size).ok_or_else(|| self.too_large())?;
+        Ok(())
+    }
+
+    fn too_large(&self) -> Error {
+        Error::TooLarge { what: "decompressed chart".into(), limit: self.limits.total_bytes }
+    }
+}
+
+fn digest_bytes(digest: &[u8]) -> [u8; 32] {
+    let mut bytes = [0; 32];
+    bytes.copy_from_slice(&digest[..32]);
+    bytes
+}
+
+fn load_archive(bytes: &[u8], budget: &mut Budget, depth: usize) -> Result<Chart, Error> {
+    if bytes.len() > budget.limits.archive_bytes {
+        return Err(Error::TooLarge { what: "chart archive".into(), limit: budget.limits.archive_bytes as u64 });
+    }
+    if !bytes.starts_with(&[0x1f, 0x8b]) {
+        return Err(Error::NotGzip(sniff(bytes)));
+    }
+    let files = unpack(bytes, budget)?;
+    let mut chart = assemble(files, budget, depth)?;
+    chart.digest = digest_bytes(aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, bytes).as_ref());
+    Ok(chart)
+}
+
+/// What the bytes look like instead of an archive, roughly as Go's `http.DetectContentType` says.
+fn sniff(bytes: &[u8]) -> &'static str {
+    let head = &bytes[..bytes.len().min(512)];
+    if head.trim_ascii_start().to_ascii_lowercase().starts_with(b"<!doctype html") {
+        "text/html; charset=utf-8"
+    } else if head.iter().any(|b| matches!(b, 0..=8 | 0x0b | 0x0e..=0x1a | 0x1c..=0x1f)) {
+        "application/octet-stream"
+    } else {
+        "text/plain; charset=utf-8"
+    }
+}
+
+fn unpack(bytes: &[u8], budget: &mut Budget) -> Result<Vec<File>, Error> {
+    let broken = |source| Error::Read { path: "archive".into(), source };
+    // Headers and padding count too, so that an archive of nothing but headers ends.
+    let ceiling = budget.bytes.saturating_add(budget.files as u64 * 2048).saturating_add(1 << 20);
+    let mut tar = tar::Archive::new(MultiGzDecoder::new(bytes).take(ceiling));
+    let mut files = Vec::new();
+    for entry in tar.entries().map_err(broken)? {
+        let entry = entry.map_err(broken)?;
+        let kind = entry.header().entry_type();
+        if kind.is_dir() || kind.is_pax_global_extensions() || kind.is_pax_local_extensions() {
+            continue;
+        }
+        let raw = String::from_utf8_lossy(&entry.path_bytes()).into_owned();
+        // A folder without the type of one.
+        if raw.ends_with('/') && entry.size() == 0 {
+            continue;
+        }
+        let name = entry_name(&raw)?;
+        budget.file(&name, entry.size())?;
+        let size = entry.size();
+        let mut data = Vec::new();
+        entry.take(size).read_to_end(&mut data).map_err(broken)?;
+        if (data.len() as u64) < size && !kind.is_symlink() && !kind.is_hard_link() {
+            return Err(broken(io::ErrorKind::UnexpectedEof.into()));
+        }
+        files.push(File { name: name.into(), data: without_bom(data) });
+    }
+    if files.is_empty() { Err(Error::Empty) } else { Ok(files) }
+}
+
+/// The path inside the chart: the first component goes, whatever it is called, and nothing leads outside.
+fn entry_name(raw: &str) -> Result<String, Error> {
+    let separator = if raw.contains('\\') { '\\' } else { '/' };
+    let (first, rest) = raw.split_once(separator).unwrap_or((raw, ""));
+    let rest = rest.replace(separator, "/");
+    if rest.starts_with('/') {
+        return Err(Error::Path("chart illegally contains absolute paths"));
+    }
+    let mut clean: Vec<&str> = Vec::new();
+    for part in rest.split('/') {
+        match part {
+            "" | "." => {}
+            ".." if clean.last().is_some_and(|last| *last != "..") => {
+                clean.pop();
+            }
+            part => clean.push(part),
+        }
+    }
+    let name = clean.join("/");
+    if name.is_empty() && first != "Chart.yaml" {
+        return Err(Error::Path("chart illegally contains content outside the base directory"));
+    }
+    if name.starts_with("..") {
+        return Err(Error::Path("chart illegally references parent directory"));
+    }
+    if matches!(name.as_bytes(), [drive, b':', b'/', ..] if drive.is_ascii_alphabetic()) {
+        return Err(Error::Path("chart contains illegally named files"));
+    }
+    if first == "Chart.yaml" {
+        return Err(Error::Path("chart yaml not in base directory"));
+    }
+    Ok(name)
+}
+
+fn without_bom(data: Vec<u8>) -> Arc<[u8]> {
+    match data.strip_prefix(b"\xef\xbb\xbf") {
+        Some(rest) => rest.into(),
+        None => data.into(),
+    }
+}
+
+fn walk(
+    root: &Path,
+    inside: &str,
+    rules: &Rules,
+    budget: &mut Budget,
+    depth: usize,
+    files: &mut Vec<File>,
+) -> Result<(), Error> {
+    // Links are followed, so a loop of them ends here.
+    if depth > 64 {
+        return Err(Error::TooMany { what: "too many folders in folders", limit: 64 });
+    }
+    let folder = root.join(inside);
+    let named = |path: &Path| {
+        let path = path.display().to_string();
+        move |source| Error::Read { path, source }
+    };
+    let mut entries: Vec<PathBuf> = std::fs::read_dir(&folder)
+        .map_err(named(&folder))?
+        .map(|entry| entry.map(|e| e.path()))
+        .collect::<Result<_, _>>()
+        .map_err(named(&folder))?;
+    entries.sort();
+    for path in entries {
+        let base = path.file_name().unwrap_or_default().to_string_lossy();
+        let name = if inside.is_empty() { base.into_owned() } else { format!("{inside}/{base}") };
+        let about = std::fs::metadata(&path).map_err(named(&path))?;
+        if rules.ignores(&name, about.is_dir()) {
+            continue;
+        }
+        if about.is_dir() {
+            walk(root, &name, rules, budget, depth + 1, files)?;
+            continue;
+        }
+        if !about.is_file() {
+            let source = io::Error::other("cannot load irregular file as it has file mode type bits set");
+            return Err(Error::Read { path: path.display().to_string(), source });
+        }
+        budget.file(&name, about.len())?;
+        let mut data = Vec::new();
+        std::fs::File::open(&path)
+            .and_then(|file| file.take(about.len()).read_to_end(&mut data))
+            .map_err(named(&path))?;
+        files.push(File { name: name.into(), data: without_bom(data) });
+    }
+    Ok(())
+}
+
+fn content(file: &'static str) -> impl Fn(String) -> Error {
+    move |why| Error::Content { file, why }
+}
+
+fn typed<T>(file: &'static str, data: &[u8], read: impl Fn(&Value) -> Result<T, String>) -> Result<T, Error> {
+    let value = document::decode(data).map_err(content(file))?;
+    read(&value).map_err(|why| {
+        if why.starts_with("validation: ") {
+            return Error::Invalid(why);
+        }
+        Error::Content { file, why: format!("error unmarshaling JSON: while decoding JSON: {why}") }
+    })
+}
+
+fn assemble(files: Vec<File>, budget: &mut Budget, depth: usize) -> Result<Chart, Error> {
+    if depth > budget.limits.depth {
+        return Err(Error::TooMany { what: "too many charts in charts", limit: budget.limits.depth });
+    }
+    let mut chart = Chart { values: Frozen::table(), ..Chart::default() };
+    let metadata = files.iter().find(|f| &*f.name == "Chart.yaml").ok_or(Error::NoMetadata)?;
+    chart.metadata = typed("Chart.yaml", &metadata.data, Metadata::read)?;
+    match chart.metadata.api_version.as_str() {
+        "" => chart.metadata.api_version = "v1".into(),
+        "v1" | "v2" | "v3" => {}
+        _ => return Err(Error::Invalid("unsupported chart version".into())),
+    }
+    let keeps_requirements = chart.metadata.api_version == "v1";
+
+    let mut subcharts: Vec<(String, Vec<File>)> = Vec::new();
+    for file in files {
+        match &*file.name {
+            "Chart.yaml" => {}
+            "Chart.lock" => chart.lock = Some(typed("Chart.lock", &file.data, Lock::read)?),
+            "values.yaml" => {
+                let table = document::decode_tables(&file.data).map_err(content("values.yaml"))?;
+                chart.values = Frozen::of(&Value::Map(table)).map_err(|e| content("values.yaml")(e.to_string()))?;
+                chart.raw_values = Some(file.data);
+            }
+            "values.schema.json" => chart.schema = Some(file.data),
+            "requirements.yaml" if chart.metadata.api_version != "v3" => {
+                let extra = typed("requirements.yaml", &file.data, Metadata::read)?;
+                let found: Vec<Dependency> = extra.dependencies;
+                if !found.is_empty() {
+                    chart.metadata.dependencies = found;
+                }
+                if keeps_requirements {
+                    chart.files.push(file);
+                }
+            }
+            "requirements.lock" if chart.metadata.api_version != "v3" => {
+                chart.lock = Some(typed("requirements.lock", &file.data, Lock::read)?);
+                if keeps_requirements {
+                    chart.files.push(file);
+                }
+            }
+            name if name.starts_with("templates/") => chart.templates.push(file),
+            name if name.starts_with("charts/") => {
+                if name.ends_with(".prov") {
+                    chart.files.push(file);
+                    continue;
+                }
+                let inner = &name["charts/".len()..];
+                let owner = inner.split('/').next().unwrap_or(inner).to_owned();
+                let file = File { name: inner.into(), data: file.data };
+                match subcharts.iter_mut().find(|(name, _)| *name == owner) {
+                    Some((_, files)) => files.push(file),
+                    None => subcharts.push((owner, vec![file])),
+                }
+            }
+            _ => chart.files.push(file),
+        }
+    }
+    chart.metadata.validate().map_err(Error::Invalid)?;
+
+    subcharts.sort_by(|(a, _), (b, _)| a.cmp(b));
+    for (name, files) in subcharts {
+        if let Some(child) = subchart(&name, files, &chart.metadata.name, budget, depth + 1)? {
+            chart.dependencies.push(Arc::new(child));
+        }
+    }
+    Ok(chart)
+}
+
+fn subchart(
+    name: &str,
+    files: Vec<File>,
+    parent: &str,
+    budget: &mut Budget,
+    depth: usize,
+) -> Result<Option<Chart>, Error> {
+    if name.starts_with(['_', '.']) {
+        return Ok(None);
+    }
+    let (what, loaded) = if name.ends_with(".tgz") {
+        let loaded = match &files[..] {
+            [file, ..] if &*file.name == name => load_archive(&file.data, budget, depth),
+            [file, ..] => Err(Error::Invalid(format!("expected {name}, got {}", file.name))),
+            [] => return Ok(None),
+        };
+        (format!("subchart tar {name}"), loaded)
+    } else {
+        let files = files
+            .into_iter()
+            .filter_map(|f| f.name.split_once('/').map(|(_, rest)| File { name: rest.into(), data: f.data.clone() }))
+            .collect();
+        (format!("subchart {name}"), assemble(files, budget, depth))
+    };
+    loaded.map(Some).map_err(|source| Error::Subchart { what, parent: parent.to_owned(), source: Box::new(source) })
+}

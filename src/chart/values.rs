@@ -1,0 +1,230 @@
+//! How values come together: files over files, the user's over the chart's, a parent's over its children's.
+//! The rules (nulls that delete, globals that travel down) are Helm's, warnings included.
+
+use super::{Error, dependencies::Instance};
+use pintle_value::{List, Map, Value};
+
+/// Lays `over` on `under`, as one `-f` file on the one before it: tables merge, all else replaces.
+pub fn merge_tables(under: &Map, over: &Map) {
+    for (key, value) in over.snapshot() {
+        match (under.get(&key), &value) {
+            (Some(Value::Map(below)), Value::Map(above)) => merge_tables(&below, above),
+            _ => {
+                under.insert(key, value);
+            }
+        }
+    }
+}
+
+/// A copy that shares nothing with the original that could change.
+pub fn deep_copy(value: &Value) -> Value {
+    match value {
+        Value::Map(map) => Value::Map(deep_copy_map(map)),
+        Value::List(list) => Value::List(List::of(list.kind(), list.items().iter().map(deep_copy).collect())),
+        other => other.clone(),
+    }
+}
+
+/// [`deep_copy`] of a map.
+pub fn deep_copy_map(map: &Map) -> Map {
+    Map::of(map.kind(), map.entries().iter().map(|(k, v)| (k.clone(), deep_copy(v))).collect())
+}
+
+/// The computed values: the user's over the defaults of the chart and of all charts in it.
+///
+/// # Errors
+/// When a subchart's values are no table.
+pub fn coalesce(chart: &Instance, user: &Map, warnings: &mut Vec<String>) -> Result<Map, Error> {
+    let dest = deep_copy_map(user);
+    Pass { nulls_stay: false, warnings }.chart(chart, &dest, "")?;
+    Ok(dest)
+}
+
+/// As [`coalesce`], but nulls stay, so that a later [`coalesce`] can still delete by them.
+///
+/// # Errors
+/// As [`coalesce`].
+pub fn merge(chart: &Instance, user: &Map, warnings: &mut Vec<String>) -> Result<Map, Error> {
+    let dest = deep_copy_map(user);
+    Pass { nulls_stay: true, warnings }.chart(chart, &dest, "")?;
+    Ok(dest)
+}
+
+/// Fills what `dest` lacks from `defaults`, nulls kept.
+pub(super) fn merge_defaults(dest: &Map, defaults: &Map, warnings: &mut Vec<String>) {
+    Pass { nulls_stay: true, warnings }.tables(dest, defaults, "", true);
+}
+
+struct Pass<'a> {
+    nulls_stay: bool,
+    warnings: &'a mut Vec<String>,
+}
+
+fn join(prefix: &str, key: &str) -> String {
+    if prefix.is_empty() { key.to_owned() } else { format!("{prefix}.{key}") }
+}
+
+impl Pass<'_> {
+    fn chart(&mut self, chart: &Instance, dest: &Map, prefix: &str) -> Result<(), Error> {
+        self.defaults(chart, dest, prefix);
+        let inner = join(prefix, &chart.metadata.name);
+        for child in &chart.dependencies {
+            let name = child.metadata.name.as_bytes();
+            let table = match dest.get(name) {
+                None => {
+                    let table = Map::new();
+                    dest.insert(name, Value::Map(table.clone()));
+                    table
+                }
+                Some(Value::Map(table)) => table,
+                Some(other) => {
+                    return Err(Error::SubchartValues {
+                        chart: child.metadata.name.clone(),
+                        value: wrong_bool(&other),
+                    });
+                }
+            };
+            self.globals(&table, dest, &inner);
+            self.chart(child, &table, &inner)?;
+        }
+        Ok(())
+    }
+
+    /// The chart's own defaults under the values given to it.
+    fn defaults(&mut self, chart: &Instance, dest: &Map, prefix: &str) {
+        let prefix = join(prefix, &chart.metadata.name);
+        for (key, default) in chart.values.snapshot() {
+            let key_text = key.to_str_lossy();
+            // A null for a child's default must live until the child's own turn.
+            let nulls_stay = self.nulls_stay || chart.dependencies.iter().any(|d| d.metadata.name == *key_text);
+            match dest.get(&key) {
+                None => self.copy(dest, &key, &default, nulls_stay),
+                Some(Value::Nil) if !self.nulls_stay => {
+                    dest.remove(&key);
+                }
+                Some(Value::Map(given)) => match &default {
+                    Value::Map(default) => self.tables(&given, default, &join(&prefix, &key_text), nulls_stay),
+                    Value::Nil => {}
+                    _ => self.warnings.push(format!("skipped value for {prefix}.{key_text}: Not a table.")),
+                },
+                Some(_) => {}
+            }
+        }
+    }
+
+    fn copy(&mut self, dest: &Map, key: &pintle_value::Str, default: &Value, nulls_stay: bool) {
+        if nulls_stay {
+            dest.insert(key.clone(), deep_copy(default));
+        } else if !matches!(default, Value::Nil) {
+            dest.insert(key.clone(), copy_without_nulls(default));
+        }
+    }
+
+    fn tables(&mut self, dest: &Map, defaults: &Map, prefix: &str, nulls_stay: bool) {
+        for (key, default) in defaults.snapshot() {
+            match (dest.get(&key), &default) {
+                (None, _) => self.copy(dest, &key, &default, nulls_stay),
+                (Some(Value::Nil), Value::Nil) => {}
+                (Some(Value::Nil), _) if !nulls_stay => {
+                    dest.remove(&key);
+                }
+                (Some(Value::Map(given)), Value::Map(default)) => {
+                    let full = join(prefix, &key.to_str_lossy());
+                    self.tables(&given, default, &full, nulls_stay);
+                }
+                (Some(Value::Map(_)), Value::Nil) => {}
+                (Some(Value::Map(_)), _) => {
+                    let full = join(prefix, &key.to_str_lossy());
+                    self.warnings.push(format!("cannot overwrite table with non table for {full}"));
+                }
+                (Some(_), Value::Map(_)) => {
+                    let full = join(prefix, &key.to_str_lossy());
+                    self.warnings.push(format!("destination for {full} is a table. Ignoring non-table value"));
+                }
+                _ => {}
+            }
+        }
+    }
+
+    /// The parent's globals over the child's.
+    fn globals(&mut self, child: &Map, parent: &Map, prefix: &str) {
+        let of = |map: &Map| match map.get(b"global") {
+            None => Ok(Map::new()),
+            Some(Value::Map(table)) => Ok(table),
+            Some(_) => Err(()),
+        };
+        let Ok(own) = of(child) else {
+            self.warnings.push("skipping globals because destination global is not a table.".into());
+            return;
+        };
+        let Ok(given) = of(parent) else {
+            self.warnings.push("skipping globals because source global is not a table.".into());
+            return;
+        };
+        for (key, value) in given.snapshot() {
+            match (&value, own.get(&key)) {
+                (Value::Map(table), None) => {
+                    own.insert(key, Value::Map(deep_copy_map(table)));
+                }
+                (Value::Map(table), Some(Value::Map(below))) => {
+                    let merged = deep_copy_map(table);
+                    let full = join(prefix, &key.to_str_lossy());
+                    self.tables(&merged, &below, &full, self.nulls_stay);
+                    own.insert(key, Value::Map(merged));
+                }
+                (Value::Map(_), Some(_)) => {
+                    self.warnings.push(format!("key {} is a table. Skipping", key.to_str_lossy()));
+                }
+                (_, Some(Value::Map(_))) => {
+                    self.warnings.push(format!("key={} is table. Skipping", key.to_str_lossy()));
+                }
+                _ => {
+                    own.insert(key, value);
+                }
+            }
+        }
+        child.insert("global", Value::Map(own));
+    }
+}
+
+fn copy_without_nulls(value: &Value) -> Value {
+    match value {
+        Value::Map(map) => Value::Map(
+            map.entries()
+                .iter()
+                .filter(|(_, v)| !matches!(v, Value::Nil))
+                .map(|(k, v)| (k.clone(), copy_without_nulls(v)))
+                .collect(),
+        ),
+        other => deep_copy(other),
+    }
+}
+
+/// Go's `%t` of what is no bool, which is how Helm words it.
+fn wrong_bool(value: &Value) -> String {
+    match value {
+        Value::Bool(b) => b.to_string(),
+        Value::Nil => "%!t(<nil>)".into(),
+        Value::String(s) => format!("%!t(string={s})"),
+        Value::Float64(n) => format!("%!t(float64={n})"),
+        Value::Int64(n) => format!("%!t(int64={n})"),
+        other => format!("%!t({})", other.type_name()),
+    }
+}
+
+/// The table at a dotted path.
+pub fn table(values: &Map, path: &str) -> Option<Map> {
+    path.split('.').try_fold(values.clone(), |at, key| match at.get(key.as_bytes()) {
+        Some(Value::Map(next)) => Some(next),
+        _ => None,
+    })
+}
+
+/// What is at a dotted path, unless it is a table.
+pub fn path_value(values: &Map, path: &str) -> Option<Value> {
+    let (parent, key) = match path.rsplit_once('.') {
+        Some((parent, key)) => (table(values, parent)?, key),
+        None => (values.clone(), path),
+    };
+    parent.get(key.as_bytes()).filter(|v| !matches!(v, Value::Map(_)))
+}
