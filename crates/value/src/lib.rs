@@ -10,7 +10,6 @@ pub mod fmt;
 pub mod json;
 mod list;
 mod map;
-mod moment;
 mod object;
 mod string;
 mod value;

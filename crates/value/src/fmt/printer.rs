@@ -149,8 +149,8 @@ impl<'a> Printer<'a> {
             return false;
         }
         let text = match value {
-            Value::Time(time) => crate::moment::time_text(time),
-            Value::Duration(duration) => crate::moment::duration_text(*duration),
+            Value::Time(time) => time.to_string(),
+            Value::Duration(duration) => duration.to_string(),
             Value::Object(object) => match object.text() {
                 Some(text) => text,
                 None => return false,
@@ -447,8 +447,7 @@ impl<'a> Printer<'a> {
 
 /// What `%#v` prints for a time.
 fn go_syntax(time: &Time) -> String {
-    let (year, month, day) = crate::moment::date(time);
-    let (hour, minute, second) = crate::moment::clock(time);
+    let (hour, minute, second) = time.clock();
     let zone = match time.zone.as_str() {
         "UTC" | "" => "time.UTC".to_owned(),
         "Local" => "time.Local".to_owned(),
@@ -458,20 +457,11 @@ fn go_syntax(time: &Time) -> String {
             format!("time.Location({})", String::from_utf8_lossy(&quoted))
         }
     };
-    const MONTHS: [&str; 12] = [
-        "January",
-        "February",
-        "March",
-        "April",
-        "May",
-        "June",
-        "July",
-        "August",
-        "September",
-        "October",
-        "November",
-        "December",
-    ];
-    let month = MONTHS.get((month as usize).wrapping_sub(1)).copied().unwrap_or("January");
-    format!("time.Date({year}, time.{month}, {day}, {hour}, {minute}, {second}, {}, {zone})", time.nanos)
+    format!(
+        "time.Date({}, time.{}, {}, {hour}, {minute}, {second}, {}, {zone})",
+        time.year(),
+        time.month().name(),
+        time.day(),
+        time.nanos
+    )
 }

@@ -140,13 +140,13 @@ impl Encoder<'_> {
             }
             Value::Map(map) => self.entries(&map.entries(), depth)?,
             Value::Time(time) => {
-                if !(0..=9999).contains(&crate::moment::date(time).0) {
+                let Some(text) = time.to_rfc3339() else {
                     return Err(EncodeError(
                         "json: error calling MarshalJSON for type time.Time: Time.MarshalJSON: year outside of range [0,9999]"
                             .to_owned(),
                     ));
-                }
-                append_string(self.out, crate::moment::rfc3339_nano(time).as_bytes(), false);
+                };
+                append_string(self.out, text.as_bytes(), false);
             }
             Value::Object(object) => match object.json() {
                 Value::Map(map) => self.entries(&in_order_of_declaration(&**object, &map), depth)?,
