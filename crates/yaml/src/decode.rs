@@ -1,0 +1,573 @@
+//! Events to Values, the way of `sigs.k8s.io/yaml`: YAML to JSON to Go.
+//!
+//! go-yaml first reads the whole document, then decodes it, then its keys become texts, then comes JSON. All that
+//! happens at once here, but an error of an earlier step still wins.
+
+mod go_syntax;
+
+use crate::{
+    Error, Limits,
+    number::{general_32, json},
+    parser::{EventKind, Events, Mark, Properties, Style},
+    reader, resolve,
+    resolve::Scalar,
+};
+use base64::{
+    Engine, alphabet,
+    engine::{GeneralPurpose, GeneralPurposeConfig},
+};
+use go_syntax::{go_quoted, go_syntax};
+use pintle_value::{List, Map, MapKind, Str, Value};
+use std::{
+    borrow::Cow,
+    collections::{HashMap, HashSet},
+};
+
+/// Reads the first document, as `sigs.k8s.io/yaml.Unmarshal` into an empty interface: every number is a `float64`,
+/// keys are texts, timestamps stay texts. An empty text is nil.
+///
+/// # Errors
+/// What is wrong with the text, in go-yaml's words.
+pub fn decode(text: &[u8], limits: &Limits) -> Result<Value, Error> {
+    first(text, limits, Mode { numbers: Numbers::Float, strict: false })
+}
+
+/// Like [`decode`], but integers are [`Value::Int64`] or [`Value::Uint64`]: for [`text_of`], which needs the difference.
+///
+/// # Errors
+/// As [`decode`].
+pub fn decode_exact(text: &[u8], limits: &Limits) -> Result<Value, Error> {
+    first(text, limits, Mode { numbers: Numbers::Exact, strict: false })
+}
+
+/// Like [`decode`], but a key that comes twice in a mapping is an error, as for `sigs.k8s.io/yaml.UnmarshalStrict`.
+///
+/// # Errors
+/// As [`decode`], and `key "a" already set in map`.
+pub fn decode_strict(text: &[u8], limits: &Limits) -> Result<Value, Error> {
+    first(text, limits, Mode { numbers: Numbers::Float, strict: true })
+}
+
+/// Reads the first document into a `map[string]interface {}`; an empty one or `null` gives an empty map.
+///
+/// # Errors
+/// As [`decode`], and if the document is something else.
+pub fn decode_map(text: &[u8], limits: &Limits) -> Result<Map, Error> {
+    match decode(text, limits)? {
+        Value::Nil => Ok(Map::new()),
+        Value::Map(map) => Ok(map),
+        other => Err(mismatch(&other, "map[string]interface {}")),
+    }
+}
+
+/// Reads the first document into a `[]interface {}`; an empty one or `null` gives an empty list.
+///
+/// # Errors
+/// As [`decode`], and if the document is something else.
+pub fn decode_list(text: &[u8], limits: &Limits) -> Result<List, Error> {
+    match decode(text, limits)? {
+        Value::Nil => Ok(List::new(Vec::new())),
+        Value::List(list) => Ok(list),
+        other => Err(mismatch(&other, "[]interface {}")),
+    }
+}
+
+/// Reads all documents of a stream.
+///
+/// # Errors
+/// As [`decode`].
+pub fn decode_all(text: &[u8], limits: &Limits) -> Result<Vec<Value>, Error> {
+    let text = reader::utf8(text, limits)?;
+    let mut events = Events::new(&text, limits);
+    let mut documents = Vec::new();
+    while let Some(document) = document(&mut events, limits, Mode { numbers: Numbers::Float, strict: false })? {
+        documents.push(document);
+    }
+    Ok(documents)
+}
+
+/// The text that `sigs.k8s.io/yaml` gives to a string field for a value of [`decode_exact`]: numbers and booleans turn
+/// into text, floats by way of 32 bits. Nothing for nil, maps and lists.
+pub fn text_of(value: &Value) -> Option<Str> {
+    match value {
+        Value::String(text) => Some(text.clone()),
+        Value::Bool(b) => Some(Str::from(if *b { "true" } else { "false" })),
+        Value::Int(n) | Value::Int64(n) => Some(n.to_string().into()),
+        Value::Uint64(n) => Some(n.to_string().into()),
+        Value::Float64(n) => Some(general_32(*n).into()),
+        _ => None,
+    }
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Numbers {
+    Float,
+    Exact,
+}
+
+#[derive(Clone, Copy)]
+struct Mode {
+    numbers: Numbers,
+    strict: bool,
+}
+
+fn first(text: &[u8], limits: &Limits, mode: Mode) -> Result<Value, Error> {
+    let text = reader::utf8(text, limits)?;
+    Ok(document(&mut Events::new(&text, limits), limits, mode)?.unwrap_or_default())
+}
+
+fn document<'a>(events: &mut Events<'a>, limits: &Limits, mode: Mode) -> Result<Option<Value>, Error> {
+    let mut decoder = Decoder::new(limits, mode);
+    while let Some(event) = events.next_event()? {
+        match event.kind {
+            EventKind::DocumentStart => {}
+            EventKind::DocumentEnd => return decoder.finish().map(Some),
+            EventKind::Alias(name) => decoder.alias(name, event.start)?,
+            EventKind::Scalar { properties, text, style } => decoder.scalar(&properties, &text, style, event.start),
+            EventKind::SequenceStart(properties) => decoder.open(&properties, Items::List(Vec::new()), event.start),
+            EventKind::MappingStart(properties) => {
+                decoder.open(&properties, Items::Map(Box::default()), event.start);
+            }
+            EventKind::SequenceEnd | EventKind::MappingEnd => decoder.close(),
+        }
+    }
+    Ok(None)
+}
+
+fn mismatch(value: &Value, target: &str) -> Error {
+    let kind = match value {
+        Value::Bool(_) => "bool",
+        Value::String(_) => "string",
+        Value::List(_) => "array",
+        Value::Map(_) => "object",
+        _ => "number",
+    };
+    Error::json(format!("json: cannot unmarshal {kind} into Go value of type {target}"))
+}
+
+/// A value with what go-yaml knows about it.
+struct Node {
+    value: Value,
+    /// For keys: a scalar's type. None for collections.
+    scalar: Option<Scalar>,
+    is_alias: bool,
+    /// How many nodes go-yaml decodes for it, aliases followed.
+    decodes: u64,
+    /// Collections within each other, itself included.
+    height: usize,
+    mark: Mark,
+}
+
+/// A finished anchored node.
+struct Anchored {
+    value: Value,
+    scalar: Option<Scalar>,
+    decodes: u64,
+    height: usize,
+}
+
+#[derive(Default)]
+struct MapItems {
+    entries: Vec<(Str, Value)>,
+    key: Option<Key>,
+    /// In strict mode, the keys as Go shows them.
+    seen: HashSet<String>,
+}
+
+enum Items {
+    List(Vec<Value>),
+    Map(Box<MapItems>),
+}
+
+/// A key that waits for its value.
+enum Key {
+    Merge,
+    /// Its text and how Go shows it (strict mode only).
+    Text(Str, String),
+    /// A type that cannot be a key in JSON: the type, and how Go shows the key.
+    Unsupported(&'static str, String),
+    /// An error was noted already.
+    Bad,
+}
+
+struct Frame {
+    items: Items,
+    anchor: Option<Vec<u8>>,
+    decodes: u64,
+    height: usize,
+    mark: Mark,
+}
+
+/// The steps whose errors come one after another, whatever stands first in the text.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Step {
+    Decode,
+    Strict,
+    Keys,
+}
+
+struct Decoder<'l> {
+    limits: &'l Limits,
+    mode: Mode,
+    frames: Vec<Frame>,
+    root: Value,
+    /// None while the node is still open.
+    anchors: HashMap<Vec<u8>, Option<Anchored>>,
+    decodes: u64,
+    alias_decodes: u64,
+    expanded: usize,
+    not_finite: bool,
+    duplicates: Vec<String>,
+    error: Option<(Step, Error)>,
+}
+
+impl<'l> Decoder<'l> {
+    fn new(limits: &'l Limits, mode: Mode) -> Self {
+        Self {
+            limits,
+            mode,
+            frames: Vec::new(),
+            root: Value::Nil,
+            anchors: HashMap::new(),
+            decodes: 1,
+            alias_decodes: 0,
+            expanded: 0,
+            not_finite: false,
+            duplicates: Vec::new(),
+            error: None,
+        }
+    }
+
+    fn note(&mut self, step: Step, message: &str, mark: Mark) {
+        if self.error.as_ref().is_none_or(|(known, _)| step < *known) {
+            self.error = Some((step, Error::yaml(message, mark.line, mark.column)));
+        }
+    }
+
+    fn finish(mut self) -> Result<Value, Error> {
+        if !self.duplicates.is_empty() {
+            let message = format!("yaml: unmarshal errors:\n  {}", self.duplicates.join("\n  "));
+            self.note(Step::Strict, &message, Mark::default());
+        }
+        if let Some((_, error)) = self.error {
+            return Err(error);
+        }
+        if self.not_finite
+            && let Some(float) = find_not_finite(&self.root)
+        {
+            let shown = if float.is_nan() {
+                "NaN"
+            } else if float > 0.0 {
+                "+Inf"
+            } else {
+                "-Inf"
+            };
+            return Err(Error::yaml(format!("json: unsupported value: {shown}"), 0, 0));
+        }
+        Ok(self.root)
+    }
+
+    fn open(&mut self, properties: &Properties<'_>, items: Items, mark: Mark) {
+        self.decodes += 1;
+        let anchor = properties.anchor.map(<[u8]>::to_vec);
+        if let Some(name) = &anchor {
+            self.anchors.insert(name.clone(), None);
+        }
+        self.frames.push(Frame { items, anchor, decodes: 1, height: 1, mark });
+    }
+
+    fn close(&mut self) {
+        let Some(frame) = self.frames.pop() else { return };
+        let value = match frame.items {
+            Items::List(items) => Value::List(List::new(items)),
+            Items::Map(map) => Value::Map(Map::of(MapKind::Any, map.entries)),
+        };
+        if let Some(name) = frame.anchor {
+            let anchored = Anchored { value: copy(&value), scalar: None, decodes: frame.decodes, height: frame.height };
+            self.anchors.insert(name, Some(anchored));
+        }
+        self.put(Node {
+            value,
+            scalar: None,
+            is_alias: false,
+            decodes: frame.decodes,
+            height: frame.height,
+            mark: frame.mark,
+        });
+    }
+
+    fn alias(&mut self, name: &[u8], mark: Mark) -> Result<(), Error> {
+        let shown = String::from_utf8_lossy(name);
+        let Some(anchored) = self.anchors.get(name) else {
+            return Err(Error::yaml(format!("yaml: unknown anchor '{shown}' referenced"), mark.line, mark.column));
+        };
+        let mut node = Node { value: Value::Nil, scalar: None, is_alias: true, decodes: 1, height: 0, mark };
+        let Some(anchored) = anchored else {
+            self.note(Step::Decode, &format!("yaml: anchor '{shown}' value contains itself"), mark);
+            self.put(node);
+            return Ok(());
+        };
+        self.decodes = self.decodes.saturating_add(1 + anchored.decodes);
+        self.alias_decodes = self.alias_decodes.saturating_add(anchored.decodes);
+        self.expanded = self.expanded.saturating_add(usize::try_from(anchored.decodes).unwrap_or(usize::MAX));
+        node.decodes = anchored.decodes.saturating_add(1);
+        node.height = anchored.height;
+        node.scalar = anchored.scalar;
+        if is_excessive(self.alias_decodes, self.decodes) || self.expanded > self.limits.aliases {
+            self.note(Step::Decode, "yaml: document contains excessive aliasing", mark);
+        } else if self.frames.len() + anchored.height > self.limits.depth {
+            let message = format!("yaml: exceeded max depth of {}", self.limits.depth);
+            self.note(Step::Decode, &message, mark);
+        } else if self.error.as_ref().is_none_or(|(step, _)| *step != Step::Decode) {
+            node.value = copy(&anchored.value);
+        }
+        self.put(node);
+        Ok(())
+    }
+
+    fn scalar(&mut self, properties: &Properties<'_>, text: &[u8], style: Style, mark: Mark) {
+        self.decodes += 1;
+        let implicit = style == Style::Plain && properties.tag.is_none();
+        let is_merge = text == b"<<"
+            && (implicit || properties.tag.as_deref() == Some(b"tag:yaml.org,2002:merge"))
+            && self.awaits_key();
+        let (scalar, text) = match &properties.tag {
+            None if style == Style::Plain => (resolve::v2(text, true), Cow::Borrowed(text)),
+            None => (Scalar::Str, Cow::Borrowed(text)),
+            Some(tag) => self.tagged(tag, text, mark),
+        };
+        let value = match scalar {
+            Scalar::Null => Value::Nil,
+            Scalar::Bool(b) => Value::Bool(b),
+            Scalar::Int(n) if self.mode.numbers == Numbers::Exact => Value::Int64(n),
+            Scalar::Uint(n) if self.mode.numbers == Numbers::Exact => Value::Uint64(n),
+            #[allow(clippy::cast_precision_loss)] // that is what JSON in Go does
+            Scalar::Int(n) => Value::Float64(n as f64),
+            #[allow(clippy::cast_precision_loss)]
+            Scalar::Uint(n) => Value::Float64(n as f64),
+            Scalar::Float(n) => {
+                self.not_finite |= !n.is_finite();
+                Value::Float64(n)
+            }
+            Scalar::Timestamp | Scalar::Str => Value::String(Str::from(&*text)),
+        };
+        if let Some(name) = properties.anchor {
+            let anchored = Anchored { value: value.clone(), scalar: Some(scalar), decodes: 1, height: 0 };
+            self.anchors.insert(name.to_vec(), Some(anchored));
+        }
+        if is_merge {
+            self.decodes -= 1;
+            if let Some(Frame { items: Items::Map(map), .. }) = self.frames.last_mut() {
+                map.key = Some(Key::Merge);
+            }
+            return;
+        }
+        self.put(Node { value, scalar: Some(scalar), is_alias: false, decodes: 1, height: 0, mark });
+    }
+
+    fn awaits_key(&self) -> bool {
+        matches!(self.frames.last(), Some(Frame { items: Items::Map(map), .. }) if map.key.is_none())
+    }
+
+    /// What a scalar with a tag means. Tags of unknown types say nothing but "text".
+    fn tagged<'t>(&mut self, tag: &[u8], text: &'t [u8], mark: Mark) -> (Scalar, Cow<'t, [u8]>) {
+        let found = |timestamps| resolve::v2(text, timestamps);
+        let wanted = match tag.strip_prefix(b"tag:yaml.org,2002:") {
+            Some(b"binary") => {
+                let Ok(bytes) = base64_decode(text) else {
+                    self.note(Step::Decode, "yaml: !!binary value contains invalid base64 data", mark);
+                    return (Scalar::Str, Cow::Borrowed(b""));
+                };
+                return (Scalar::Str, Cow::Owned(go_utf8(&bytes).into_owned()));
+            }
+            Some(b"bool") => "!!bool",
+            Some(b"int") => "!!int",
+            Some(b"float") => "!!float",
+            Some(b"null") => "!!null",
+            Some(b"timestamp") => "!!timestamp",
+            _ => return (Scalar::Str, Cow::Borrowed(text)),
+        };
+        let scalar = found(wanted == "!!timestamp");
+        let scalar = match scalar {
+            #[allow(clippy::cast_precision_loss)]
+            Scalar::Int(n) if wanted == "!!float" => Scalar::Float(n as f64),
+            #[allow(clippy::cast_precision_loss)]
+            Scalar::Uint(n) if wanted == "!!float" => Scalar::Float(n as f64),
+            other => other,
+        };
+        if scalar.tag() != wanted {
+            let shown = String::from_utf8_lossy(text);
+            let message = format!("yaml: cannot decode {} `{shown}` as a {wanted}", scalar.tag());
+            self.note(Step::Decode, &message, mark);
+        }
+        (scalar, Cow::Borrowed(text))
+    }
+
+    /// Puts a finished node where it belongs.
+    fn put(&mut self, node: Node) {
+        let Some(frame) = self.frames.last_mut() else {
+            self.root = node.value;
+            return;
+        };
+        frame.decodes = frame.decodes.saturating_add(node.decodes);
+        frame.height = frame.height.max(node.height + 1);
+        match &mut frame.items {
+            Items::List(items) => items.push(node.value),
+            Items::Map(map) => match map.key.take() {
+                None => {
+                    let key = self.key(&node);
+                    if let Some(Frame { items: Items::Map(map), .. }) = self.frames.last_mut() {
+                        map.key = Some(key);
+                    }
+                }
+                Some(Key::Text(key, shown)) => {
+                    if self.mode.strict && !map.seen.insert(shown.clone()) {
+                        let line = node.mark.line + 1;
+                        self.duplicates.push(format!("line {line}: key {shown} already set in map"));
+                    }
+                    map.entries.push((key, node.value));
+                }
+                Some(Key::Unsupported(kind, shown)) => {
+                    let value = go_syntax(&node.value);
+                    let message = format!("unsupported map key of type: {kind}, key: {shown}, value: {value}");
+                    if self.mode.strict && !map.seen.insert(shown.clone()) {
+                        let line = node.mark.line + 1;
+                        self.duplicates.push(format!("line {line}: key {shown} already set in map"));
+                    }
+                    self.note(Step::Keys, &message, node.mark);
+                }
+                Some(Key::Merge) => self.merge(&node),
+                Some(Key::Bad) => {}
+            },
+        }
+    }
+
+    fn key(&mut self, node: &Node) -> Key {
+        let text: Str = match (node.scalar, &node.value) {
+            (_, Value::Map(_) | Value::List(_)) => {
+                let message = format!("yaml: invalid map key: {}", go_syntax(&node.value));
+                self.note(Step::Decode, &message, node.mark);
+                return Key::Bad;
+            }
+            (_, Value::String(text)) => {
+                let shown = if self.mode.strict { go_quoted(text) } else { String::new() };
+                return Key::Text(text.clone(), shown);
+            }
+            (Some(Scalar::Bool(b)), _) => if b { "true" } else { "false" }.into(),
+            (Some(Scalar::Int(n)), _) => n.to_string().into(),
+            (Some(Scalar::Uint(n)), _) => return Key::Unsupported("uint64", format!("{n:#x}")),
+            (Some(Scalar::Float(n)), _) => match general_32(n).as_str() {
+                "+Inf" => ".inf".into(),
+                "-Inf" => "-.inf".into(),
+                "NaN" => ".nan".into(),
+                text => text.into(),
+            },
+            _ if node.is_alias && node.scalar.is_none() => return Key::Bad,
+            _ => return Key::Unsupported("%!s(<nil>)", "<nil>".to_owned()),
+        };
+        let shown = if self.mode.strict { text.to_string() } else { String::new() };
+        Key::Text(text, shown)
+    }
+
+    /// `<<`: what is merged overwrites what stands before it, and is overwritten by what comes after.
+    fn merge(&mut self, node: &Node) {
+        let maps: Vec<Map> = match &node.value {
+            Value::Map(map) => vec![map.clone()],
+            Value::List(list) if !node.is_alias && list.items().iter().all(|item| item.as_map().is_some()) => {
+                // Only the list's items are decoded, and the first of them has the last word.
+                self.decodes -= 1;
+                list.items().iter().rev().filter_map(Value::as_map).cloned().collect()
+            }
+            _ => {
+                self.note(Step::Decode, "yaml: map merge requires map or sequence of maps as the value", node.mark);
+                return;
+            }
+        };
+        let Some(Frame { items: Items::Map(items), .. }) = self.frames.last_mut() else { return };
+        for map in maps {
+            for (key, value) in map.snapshot() {
+                if self.mode.strict {
+                    let shown = go_quoted(&key);
+                    if items.seen.contains(&shown) {
+                        let line = node.mark.line + 1;
+                        self.duplicates.push(format!("line {line}: key {shown} already set in map"));
+                    }
+                    items.seen.insert(shown);
+                }
+                items.entries.push((key, value));
+            }
+        }
+    }
+}
+
+/// go-yaml's guard against documents that consist of aliases to aliases.
+fn is_excessive(alias_decodes: u64, decodes: u64) -> bool {
+    const LOW: f64 = 400_000.0;
+    const HIGH: f64 = 4_000_000.0;
+    #[allow(clippy::cast_precision_loss)]
+    let (aliased, all) = (alias_decodes as f64, decodes as f64);
+    let allowed = match all {
+        _ if all <= LOW => 0.99,
+        _ if all >= HIGH => 0.10,
+        _ => 0.99 - 0.89 * (all - LOW) / (HIGH - LOW),
+    };
+    alias_decodes > 100 && decodes > 1000 && aliased / all > allowed
+}
+
+/// A copy that shares no map and no list with the original: an alias is a value of its own.
+fn copy(value: &Value) -> Value {
+    match value {
+        Value::List(list) => {
+            let mut items = Vec::with_capacity(list.len());
+            for item in list.items().iter() {
+                items.push(copy(item));
+            }
+            Value::List(List::new(items))
+        }
+        Value::Map(map) => {
+            let mut entries = Vec::with_capacity(map.len());
+            for (key, item) in map.entries().iter() {
+                entries.push((key.clone(), copy(item)));
+            }
+            Value::Map(Map::of(MapKind::Any, entries))
+        }
+        other => other.clone(),
+    }
+}
+
+fn find_not_finite(value: &Value) -> Option<f64> {
+    match value {
+        Value::Float64(float) => (!float.is_finite()).then_some(*float),
+        Value::List(list) => list.items().iter().find_map(find_not_finite),
+        Value::Map(map) => map.entries().iter().find_map(|(_, item)| find_not_finite(item)),
+        _ => None,
+    }
+}
+
+fn base64_decode(text: &[u8]) -> Result<Vec<u8>, base64::DecodeError> {
+    const GO: GeneralPurpose =
+        GeneralPurpose::new(&alphabet::STANDARD, GeneralPurposeConfig::new().with_decode_allow_trailing_bits(true));
+    let text: Vec<u8> = text.iter().copied().filter(|b| !matches!(b, b'\r' | b'\n')).collect();
+    GO.decode(text)
+}
+
+/// Bytes as encoding/json writes them: each byte that is no UTF-8 becomes U+FFFD.
+pub(crate) fn go_utf8(bytes: &[u8]) -> Cow<'_, [u8]> {
+    if std::str::from_utf8(bytes).is_ok() {
+        return Cow::Borrowed(bytes);
+    }
+    let mut out = Vec::with_capacity(bytes.len() + 8);
+    for chunk in bytes.utf8_chunks() {
+        out.extend_from_slice(chunk.valid().as_bytes());
+        out.extend("\u{FFFD}".bytes().cycle().take(3 * chunk.invalid().len()));
+    }
+    Cow::Owned(out)
+}
+
+/// A float's text as encoding/json writes it; kept here for the error texts.
+fn float_text(float: f64) -> String {
+    if float.is_finite() { json(float) } else { crate::number::general(float) }
+}
+
+#[cfg(test)]
+mod tests;
