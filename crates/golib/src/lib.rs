@@ -2,6 +2,7 @@
 //!
 //! Every module here answers exactly as its Go counterpart does, bugs included, because charts show the difference.
 
+pub mod semver;
 pub mod strconv;
 pub mod time;
 pub mod unicode;

@@ -1,7 +1,10 @@
 //! The answers of the Go originals, see `answers/README.md`.
 #![allow(clippy::unwrap_used)]
 
+use pintle_golib::semver::{Constraint, Version};
 use pintle_golib::{strconv, time};
+use std::fmt::Display;
+use std::str::from_utf8;
 
 /// Runs each case of a table and reports all that differ.
 fn check(table: &str, answer: impl Fn(&[&[u8]]) -> Vec<u8>) {
@@ -20,7 +23,7 @@ fn check(table: &str, answer: impl Fn(&[&[u8]]) -> Vec<u8>) {
     assert!(count > 0 && wrong.is_empty(), "of {count}:\n{wrong}");
 }
 
-fn or_error(result: Result<impl Into<Vec<u8>>, impl std::fmt::Display>) -> Vec<u8> {
+fn or_error(result: Result<impl Into<Vec<u8>>, impl Display>) -> Vec<u8> {
     match result {
         Ok(value) => value.into(),
         Err(error) => format!("E{error}").into_bytes(),
@@ -31,5 +34,80 @@ fn or_error(result: Result<impl Into<Vec<u8>>, impl std::fmt::Display>) -> Vec<u
 fn time_parse() {
     check(include_str!("answers/time_parse.tsv"), |q| {
         or_error(time::parse(q[0], q[1], &time::Utc).map(|t| format!("{} {} {} {}", t.unix, t.nanos, t.offset, t.zone)))
+    });
+}
+
+#[test]
+fn semver_parse() {
+    fn shown(version: Result<Version, impl Display>) -> String {
+        version.map_or_else(|e| e.to_string(), |v| format!("{v}({})", v.original()))
+    }
+    check(include_str!("answers/semver_parse.tsv"), |q| {
+        let text = from_utf8(q[1]).unwrap();
+        let version = if q[0] == b"strict" { Version::parse_strict(text) } else { Version::parse(text) };
+        or_error(version.map(|v| {
+            let same = format!("{v}({}) {} {} {}", v.original(), v.major(), v.minor(), v.patch());
+            let (prerelease, metadata) = (v.prerelease(), v.metadata());
+            let next = [shown(v.inc_major()), shown(v.inc_minor()), shown(v.inc_patch())];
+            format!("{same} {prerelease:?} {metadata:?} {}", next.join(" "))
+        }))
+    });
+}
+
+#[test]
+fn semver_compare() {
+    check(include_str!("answers/semver_compare.tsv"), |q| {
+        let [a, b] = [0, 1].map(|i| Version::parse(from_utf8(q[i]).unwrap()).unwrap());
+        (a.compare(&b) as i8).to_string().into_bytes()
+    });
+}
+
+#[test]
+fn semver_check() {
+    let versions = [
+        "0.0.0",
+        "0.0.3",
+        "0.0.4",
+        "0.1.0",
+        "0.2.3",
+        "0.2.9",
+        "0.3.0",
+        "1.0.0",
+        "1.2.0",
+        "1.2.3",
+        "1.2.9",
+        "1.3.0",
+        "1.4.5",
+        "1.9.9",
+        "2.0.0",
+        "2.0.5",
+        "2.3.4",
+        "3.0.0",
+        "0.0.0-a",
+        "0.0.3-a",
+        "1.0.0-a",
+        "1.2.0-beta",
+        "1.2.3-alpha",
+        "1.2.3-beta",
+        "1.2.3-beta.2",
+        "1.2.3-rc",
+        "1.2.4-beta",
+        "1.3.0-rc.1",
+        "1.19.16-gke.5",
+        "1.19.0-0",
+        "1.28.3-gke.1",
+        "1.30.0",
+        "2.0.0-0",
+        "2.0.0-beta",
+        "3.0.0-x",
+        "1.2.3+build",
+        "18446744073709551615.1.0",
+    ];
+    check(include_str!("answers/semver_check.tsv"), |q| {
+        or_error(Constraint::parse(from_utf8(q[0]).unwrap()).map(|constraint| {
+            let satisfies = |v: &&str| constraint.check(&Version::parse(v).unwrap());
+            let good: Vec<&str> = versions.into_iter().filter(satisfies).collect();
+            format!("{constraint}: {}", good.join(" "))
+        }))
     });
 }
