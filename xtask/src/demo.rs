@@ -114,6 +114,19 @@ pub(crate) fn run() -> Result<()> {
     }
 }
 
+/// `cargo xtask cluster`
+pub(crate) fn cluster() -> Result<()> {
+    let tools = build_controlplane(&mut |line| println!("{line}"))?;
+    let folder = root().join(format!("target/cluster-{}", std::process::id()));
+    let mut control_plane = ControlPlane::start(&tools, &folder)?;
+    println!("export KUBECONFIG={}", control_plane.users().admin.display());
+    println!("export PATH={}:$PATH", tools.folder().display());
+    loop {
+        std::thread::park_timeout(Duration::from_secs(2));
+        control_plane.check()?;
+    }
+}
+
 fn print_lines_to_try(stage: &Stage) -> Result<()> {
     let tools = stage.control_plane.tools().folder();
     let helm = stage.helm.parent().context("helm in no folder")?;

@@ -1,4 +1,4 @@
-//! What is done with this project by hand and in CI: `cargo xtask demo`, `cargo xtask test`, `cargo xtask crds`.
+//! What is done with this project by hand and in CI: the demo, the tests, generated files.
 #![allow(clippy::print_stdout, reason = "a command line")]
 
 mod crds;
@@ -14,6 +14,7 @@ use anyhow::{Context as _, Result};
 const USAGE: &str = "\
 cargo xtask demo           a control plane, a chart repository, the operator and the samples, until Ctrl-C
 cargo xtask demo --once    the same as a script: install, change, upgrade, failing upgrade, uninstall; exits 0 if each step ended as it says
+cargo xtask cluster        a control plane alone, until Ctrl-C, to try things on or to test against
 cargo xtask test [STAGE…]  what CI runs; all stages, or those named: format, lint, unit, cases, charts, e2e
 cargo xtask crds           writes config/crd and charts/pintle/crds from the types";
 
@@ -23,6 +24,7 @@ fn main() -> ExitCode {
     let done = end_children_on_signals().and_then(|()| match args.as_slice() {
         ["demo"] => demo::run(),
         ["demo", "--once"] => story::run(),
+        ["cluster"] => demo::cluster(),
         ["test", stages @ ..] => test::run(stages),
         ["crds"] => crds::run(),
         ["help" | "--help" | "-h"] => {
