@@ -1,6 +1,7 @@
 //! kubectl, the way a user has it: one kubeconfig, its own cache, JSON out.
 
 use std::io::Write as _;
+use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::mpsc;
@@ -8,8 +9,6 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, bail};
 use serde_json::Value;
-
-use crate::process::join;
 
 /// Runs kubectl as one user.
 #[derive(Clone, Debug)]
@@ -92,9 +91,12 @@ impl Kubectl {
 
     /// Watches objects of a kind; the arguments as for `kubectl get` (`-n`, `-A`, selectors).
     pub fn watch(&self, args: &[&str]) -> Result<Watch> {
-        let mut command = self.command();
-        command.arg("get").args(args).args(["-o", "json", "--watch", "--output-watch-events"]);
-        let mut child = join(&mut command)?
+        let mut child = self
+            .command()
+            .arg("get")
+            .args(args)
+            .args(["-o", "json", "--watch", "--output-watch-events"])
+            .process_group(0)
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
             .stderr(Stdio::null())

@@ -2,7 +2,6 @@
 //! conditions and imported values.
 
 use super::{Chart, Dependency, Error, Frozen, Metadata, values};
-use pintle_golib::semver;
 use pintle_value::{Map, Str, Value};
 use std::sync::Arc;
 
@@ -144,10 +143,7 @@ fn at_path(path: &str, table: Map) -> Map {
 
 /// Whether a version fits a constraint; what cannot be read fits nothing.
 fn satisfies(constraint: &str, version: &str) -> bool {
-    match (semver::Constraint::parse(constraint), semver::Version::parse(version)) {
-        (Ok(constraint), Ok(version)) => constraint.check(&version),
-        _ => false,
-    }
+    super::standin::satisfies(constraint, version)
 }
 
 fn apply_tags(dependency: &mut Dependency, tags: &Map, warnings: &mut Vec<String>) {

@@ -5,12 +5,11 @@ mod document;
 mod frozen;
 mod ignore;
 mod metadata;
-pub(crate) mod standin;
+mod standin;
 
 pub mod dependencies;
 pub mod load;
 pub mod record;
-pub mod schema;
 pub mod strvals;
 pub mod values;
 

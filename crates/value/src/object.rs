@@ -88,6 +88,18 @@ pub trait Object: Any {
     /// What encoding/json sees: a map for a struct (keys in declared order), a string where the type marshals itself.
     fn json(&self) -> Value;
 
+    /// Whether there is an unexported field of this name.
+    fn hides(&self, name: &str) -> bool {
+        let _ = name;
+        false
+    }
+
+    /// What an action prints that names the value itself, where that differs from what functions print: the `String`
+    /// method of the pointer type is found only as long as the value was not passed on.
+    fn direct_text(&self) -> Option<String> {
+        None
+    }
+
     /// For looking behind the trait.
     fn as_any(&self) -> &dyn Any;
 }
