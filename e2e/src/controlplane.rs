@@ -12,7 +12,7 @@ use anyhow::{Context as _, Result, ensure};
 
 use crate::binary::root;
 use crate::kubectl::Kubectl;
-use crate::process::{Group, Process};
+use crate::process::{Process, spawn};
 use crate::tools::ControlPlaneTools;
 use crate::wait::wait_until;
 
@@ -26,7 +26,6 @@ pub struct ControlPlane {
     folder: PathBuf,
     tools: ControlPlaneTools,
     processes: Vec<Process>,
-    group: Group,
     server: String,
     users: Users,
 }
@@ -62,9 +61,8 @@ impl ControlPlane {
         let folder = folder.canonicalize()?;
         let [etcd, peers, api, kubelet] = free_ports()?;
         let server = format!("https://127.0.0.1:{api}");
-        let group = Group::new()?;
         let users = Users { admin: folder.join("admin.kubeconfig"), operator: folder.join("operator.kubeconfig") };
-        let mut this = Self { folder, tools: tools.clone(), processes: Vec::new(), group, server, users };
+        let mut this = Self { folder, tools: tools.clone(), processes: Vec::new(), server, users };
         this.secrets()?;
         this.etcd(etcd, peers)?;
         this.api_server(etcd, api)?;
@@ -110,7 +108,7 @@ impl ControlPlane {
 
     fn spawn(&mut self, name: &str, command: &mut Command) -> Result<()> {
         let log = self.folder.join("logs").join(format!("{name}.log"));
-        let process = self.group.spawn(name, command, &log)?;
+        let process = spawn(name, command, &log)?;
         self.processes.push(process);
         Ok(())
     }
@@ -239,12 +237,6 @@ impl ControlPlane {
         &self.folder
     }
 
-    /// The group that all its processes are in; more may join.
-    #[must_use]
-    pub fn group(&self) -> &Group {
-        &self.group
-    }
-
     /// The programs it was built from.
     #[must_use]
     pub fn tools(&self) -> &ControlPlaneTools {
@@ -269,7 +261,7 @@ impl ControlPlane {
         Ok(requests)
     }
 
-    /// Stops everything at once: the state is not needed again.
+    /// Stops everything at once: the state is not needed again. The same as dropping it.
     pub fn stop(self) {
         drop(self);
     }

@@ -1,7 +1,6 @@
 //! kubectl, the way a user has it: one kubeconfig, its own cache, JSON out.
 
 use std::io::Write as _;
-use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::mpsc;
@@ -9,6 +8,8 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, bail};
 use serde_json::Value;
+
+use crate::process::join;
 
 /// Runs kubectl as one user.
 #[derive(Clone, Debug)]
@@ -91,12 +92,9 @@ impl Kubectl {
 
     /// Watches objects of a kind; the arguments as for `kubectl get` (`-n`, `-A`, selectors).
     pub fn watch(&self, args: &[&str]) -> Result<Watch> {
-        let mut child = self
-            .command()
-            .arg("get")
-            .args(args)
-            .args(["-o", "json", "--watch", "--output-watch-events"])
-            .process_group(0)
+        let mut command = self.command();
+        command.arg("get").args(args).args(["-o", "json", "--watch", "--output-watch-events"]);
+        let mut child = join(&mut command)?
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
             .stderr(Stdio::null())

@@ -21,7 +21,7 @@ pub use controlplane::{ControlPlane, OPERATOR_USER, Users};
 pub use http::{Answer, get};
 pub use kubectl::{Event, Kubectl, Watch};
 pub use operator::{Operator, OperatorOptions};
-pub use process::{Group, Process};
+pub use process::{Process, end_all};
 pub use repository::{ChartRepository, Fault, Request};
 pub use tools::{ControlPlaneTools, build_controlplane, build_helm};
 pub use wait::{condition, wait_until};

@@ -9,7 +9,7 @@ use anyhow::{Result, bail};
 use crate::binary::pintle;
 use crate::controlplane::{ControlPlane, free_port};
 use crate::http::{Answer, get};
-use crate::process::Process;
+use crate::process::{Process, spawn};
 use crate::wait::wait_until;
 
 /// How to start it.
@@ -57,7 +57,7 @@ impl Operator {
         }
         command.args(&options.args);
         let log: PathBuf = folder.join("logs").join(format!("{name}.log"));
-        let process = control_plane.group().spawn(name, &mut command, &log)?;
+        let process = spawn(name, &mut command, &log)?;
         Ok(Self { process, name: name.to_owned(), options, metrics, health })
     }
 

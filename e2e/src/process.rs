@@ -5,20 +5,30 @@ use std::fs::{self, File};
 use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::OnceLock;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, anyhow};
 use rustix::process::{Pid, Signal, kill_process, kill_process_group};
 
-/// A process group that ends with this value or with our process, whichever is first.
-pub struct Group {
-    leader: Child,
+/// The one group that all children are in.
+struct Group {
     id: Pid,
+    /// Holds the pipe.
+    _leader: Child,
+}
+
+static GROUP: OnceLock<Result<Group, String>> = OnceLock::new();
+
+fn group() -> Result<&'static Group> {
+    GROUP
+        .get_or_init(|| Group::start().map_err(|error| format!("{error:#}")))
+        .as_ref()
+        .map_err(|error| anyhow!("{error}"))
 }
 
 impl Group {
-    /// Starts an empty group.
-    pub fn new() -> Result<Self> {
+    fn start() -> Result<Self> {
         let leader = Command::new("/bin/sh")
             .args(["-c", "read line; kill -9 0"])
             .process_group(0)
@@ -28,33 +38,37 @@ impl Group {
             .spawn()
             .context("cannot start /bin/sh, which guards the other processes")?;
         let id = pid(&leader)?;
-        Ok(Self { leader, id })
-    }
-
-    /// Starts `command` in this group, with its output in `log` (appended to, so that restarts stay readable).
-    pub fn spawn(&self, name: &str, command: &mut Command, log: &Path) -> Result<Process> {
-        let file = File::options()
-            .create(true)
-            .append(true)
-            .open(log)
-            .with_context(|| format!("cannot open the log {}", log.display()))?;
-        let child = command
-            .process_group(self.id.as_raw_nonzero().get())
-            .stdin(Stdio::null())
-            .stdout(file.try_clone()?)
-            .stderr(file)
-            .spawn()
-            .with_context(|| format!("cannot start {name} ({})", command.get_program().display()))?;
-        Ok(Process { name: name.to_owned(), child, log: log.to_owned() })
+        Ok(Self { id, _leader: leader })
     }
 }
 
-impl Drop for Group {
-    fn drop(&mut self) {
-        // The leader is not reaped before this line, so the id cannot have been given to somebody else.
-        let _ = kill_process_group(self.id, Signal::KILL);
-        let _ = self.leader.wait();
+/// Puts a command that is about to be started into the group, out of reach of the terminal's Ctrl-C.
+pub(crate) fn join(command: &mut Command) -> Result<&mut Command> {
+    Ok(command.process_group(group()?.id.as_raw_nonzero().get()))
+}
+
+/// Ends every child of this process at once. For a handler of signals, just before the process itself ends.
+pub fn end_all() {
+    if let Some(Ok(group)) = GROUP.get() {
+        // The leader is never reaped, so the id cannot have been given to somebody else.
+        let _ = kill_process_group(group.id, Signal::KILL);
     }
+}
+
+/// Starts `command` in the group, with its output in `log` (appended to, so that restarts stay readable).
+pub(crate) fn spawn(name: &str, command: &mut Command, log: &Path) -> Result<Process> {
+    let file = File::options()
+        .create(true)
+        .append(true)
+        .open(log)
+        .with_context(|| format!("cannot open the log {}", log.display()))?;
+    let child = join(command)?
+        .stdin(Stdio::null())
+        .stdout(file.try_clone()?)
+        .stderr(file)
+        .spawn()
+        .with_context(|| format!("cannot start {name} ({})", command.get_program().display()))?;
+    Ok(Process { name: name.to_owned(), child, log: log.to_owned() })
 }
 
 /// One running program and its log file. Killed when dropped.

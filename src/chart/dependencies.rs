@@ -2,6 +2,7 @@
 //! conditions and imported values.
 
 use super::{Chart, Dependency, Error, Frozen, Metadata, values};
+use pintle_golib::semver;
 use pintle_value::{Map, Str, Value};
 use std::sync::Arc;
 
@@ -143,7 +144,10 @@ fn at_path(path: &str, table: Map) -> Map {
 
 /// Whether a version fits a constraint; what cannot be read fits nothing.
 fn satisfies(constraint: &str, version: &str) -> bool {
-    super::standin::satisfies(constraint, version)
+    match (semver::Constraint::parse(constraint), semver::Version::parse(version)) {
+        (Ok(constraint), Ok(version)) => constraint.check(&version),
+        _ => false,
+    }
 }
 
 fn apply_tags(dependency: &mut Dependency, tags: &Map, warnings: &mut Vec<String>) {

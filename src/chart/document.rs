@@ -1,14 +1,20 @@
 //! YAML as charts hold it: one table per document, several documents merged.
 
-use super::values::merge_tables;
+use super::{MAX_DEPTH, values::merge_tables};
 use pintle_value::{Map, Value};
+use pintle_yaml::Limits;
 
-/// Reads one YAML document.
+/// What YAML in a chart may cost.
+pub(super) fn limits() -> Limits {
+    Limits { depth: MAX_DEPTH, ..Limits::default() }
+}
+
+/// Reads one YAML document whose fields have types of their own: integers stay integers.
 ///
 /// # Errors
 /// Helm's text.
 pub(super) fn decode(text: &[u8]) -> Result<Value, String> {
-    super::standin::decode(text)
+    pintle_yaml::decode_exact(text, &limits()).map_err(|e| e.to_string())
 }
 
 /// Reads a values file: each document is a table, later ones win.
@@ -17,60 +23,25 @@ pub(super) fn decode(text: &[u8]) -> Result<Value, String> {
 /// Helm's text.
 pub(super) fn decode_tables(text: &[u8]) -> Result<Map, String> {
     let merged = Map::new();
-    for document in documents(text) {
-        match decode(document)? {
-            Value::Nil => {}
-            Value::Map(table) => merge_tables(&merged, &table),
-            other => {
-                let what = match other {
-                    Value::List(_) => "array",
-                    Value::String(_) => "string",
-                    Value::Bool(_) => "bool",
-                    _ => "number",
-                };
-                return Err(format!(
-                    "error unmarshaling JSON: while decoding JSON: json: cannot unmarshal {what} into Go value of type map[string]interface {{}}"
-                ));
-            }
-        }
+    for document in pintle_yaml::documents::split(text) {
+        let document = document.map_err(|e| e.message)?;
+        let table = pintle_yaml::decode_map(&document, &limits()).map_err(|e| e.to_string())?;
+        merge_tables(&merged, &table);
     }
     Ok(merged)
 }
 
-/// The documents between lines that hold nothing but `---`.
-fn documents(text: &[u8]) -> Vec<&[u8]> {
-    let mut found = Vec::new();
-    let (mut start, mut at) = (0, 0);
-    for line in text.split_inclusive(|b| *b == b'\n') {
-        if line.strip_prefix(b"---").is_some_and(|rest| rest.trim_ascii().is_empty()) {
-            if at > start {
-                found.push(&text[start..at]);
-            }
-            start = at + line.len();
-        }
-        at += line.len();
-    }
-    if at > start {
-        found.push(&text[start..at]);
-    }
-    found
-}
-
 #[cfg(test)]
 mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::super::Frozen;
     use super::*;
 
     #[test]
-    fn documents_end_at_bare_separators() {
-        let cases: &[(&str, &[&str])] = &[
-            ("", &[]),
-            ("a: 1\n", &["a: 1\n"]),
-            ("---\na: 1\n---  \nb: 2", &["a: 1\n", "b: 2"]),
-            ("a: |\n  ---\n--- # no\nb: 1\n", &["a: |\n  ---\n--- # no\nb: 1\n"]),
-        ];
-        for (text, want) in cases {
-            let got: Vec<_> = documents(text.as_bytes()).into_iter().map(|d| String::from_utf8_lossy(d)).collect();
-            assert_eq!(got, *want, "{text:?}");
-        }
+    fn documents_merge() {
+        let table = decode_tables(b"a: {x: 1, z: 2}\n---\na: {z: null}\nb: [1]\n").unwrap();
+        let json = serde_json::Value::from(&Frozen::of(&Value::Map(table)).unwrap());
+        assert_eq!(json, serde_json::json!({"a": {"x": 1, "z": null}, "b": [1]}));
+        assert!(decode_tables(b"- a").err().unwrap().contains("cannot unmarshal array"));
     }
 }

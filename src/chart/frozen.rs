@@ -54,6 +54,7 @@ impl Frozen {
             Value::Float64(n) => Self::Float(*n),
             Value::Int(n) | Value::Int64(n) => Self::Int(*n),
             Value::Uint8(n) => Self::Int(i64::from(*n)),
+            Value::Uint64(n) => Self::Float(*n as f64),
             Value::String(s) => Self::Text(s.as_bytes().into()),
             Value::Bytes(b) => Self::Text(b.as_ref().into()),
             Value::List(l) => {

@@ -205,7 +205,7 @@ impl Metadata {
         if self.version.is_empty() {
             return Err("chart.metadata.version is required".into());
         }
-        if !super::standin::is_version(&self.version) {
+        if pintle_golib::semver::Version::parse(&self.version).is_err() {
             return Err(format!("chart.metadata.version {:?} is invalid", self.version));
         }
         if !matches!(self.kind.as_str(), "" | "application" | "library") {
@@ -333,7 +333,7 @@ fn cannot(value: &Value, at: &str, go_type: &str) -> String {
 fn text(value: &Value, at: &str) -> Result<String, String> {
     match value {
         Value::Nil => Ok(String::new()),
-        other => super::standin::text_of(other).ok_or_else(|| cannot(other, at, "string")),
+        other => pintle_yaml::text_of(other).map(|t| t.to_string()).ok_or_else(|| cannot(other, at, "string")),
     }
 }
 
@@ -377,7 +377,7 @@ fn clean_text(text: &mut String) {
     *text = text
         .chars()
         .map(|c| if c.is_whitespace() { ' ' } else { c })
-        .filter(|c| *c == ' ' || super::standin::is_print(*c))
+        .filter(|c| *c == ' ' || pintle_golib::unicode::is_print(*c))
         .collect();
 }
 

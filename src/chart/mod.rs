@@ -5,11 +5,12 @@ mod document;
 mod frozen;
 mod ignore;
 mod metadata;
-mod standin;
+pub(crate) mod standin;
 
 pub mod dependencies;
 pub mod load;
 pub mod record;
+pub mod schema;
 pub mod strvals;
 pub mod values;
 

@@ -4,6 +4,14 @@
 use super::{Error, dependencies::Instance};
 use pintle_value::{List, Map, Value};
 
+/// Reads a values file: its documents are merged, later ones win; nothing is an empty table.
+///
+/// # Errors
+/// Helm's text.
+pub fn from_yaml(text: &[u8]) -> Result<Map, String> {
+    super::document::decode_tables(text.strip_prefix(b"\xef\xbb\xbf").unwrap_or(text))
+}
+
 /// Lays `over` on `under`, as one `-f` file on the one before it: tables merge, all else replaces.
 pub fn merge_tables(under: &Map, over: &Map) {
     for (key, value) in over.snapshot() {

@@ -7,7 +7,11 @@ mod client;
 mod discovery;
 mod error;
 mod gate;
+pub mod managers;
 mod object;
+pub mod ownership;
+pub mod readiness;
+pub mod watch;
 
 pub use apply::{Applied, Apply, Outcome};
 pub use client::{Cluster, Deleted, Options, Propagation};
@@ -16,3 +20,6 @@ pub use discovery::{Capabilities, Resource};
 pub use error::{Action, Class, Error, Failure, FieldConflict, Result};
 pub use gate::Sample;
 pub use object::{ObjectId, Target};
+pub use ownership::{Origin, Owner};
+pub use readiness::{HookOutcome, Readiness, Rules, Strategy, hook_outcome, readiness};
+pub use watch::{Changed, Selection, WatchState, Watches};

@@ -17,11 +17,23 @@ pub enum MapKind {
     Named(&'static Named),
 }
 
+impl MapKind {
+    fn same(self, other: Self) -> bool {
+        match (self, other) {
+            (Self::Any, Self::Any) | (Self::String, Self::String) => true,
+            (Self::Named(a), Self::Named(b)) => std::ptr::eq(a, b),
+            _ => false,
+        }
+    }
+}
+
 struct MapData {
     kind: MapKind,
     nil: bool,
     // Sorted by key. Small maps are by far the most common; a binary search over a flat array beats a tree or hash.
     entries: RefCell<Vec<(Str, Value)>>,
+    // Another map whose entries these are, under its own type.
+    of: Option<Map>,
 }
 
 /// A reference to a map. Clones share the entries.
@@ -36,7 +48,7 @@ impl Map {
 
     /// A nil map of this kind: empty, prints `map[]`, is `null` in JSON.
     pub fn nil(kind: MapKind) -> Self {
-        Self(Rc::new(MapData { kind, nil: true, entries: RefCell::default() }))
+        Self(Rc::new(MapData { kind, nil: true, entries: RefCell::default(), of: None }))
     }
 
     /// A map of these entries; of equal keys the last stays.
@@ -51,7 +63,7 @@ impl Map {
                 same
             });
         }
-        Self(Rc::new(MapData { kind, nil: false, entries: RefCell::new(entries) }))
+        Self(Rc::new(MapData { kind, nil: false, entries: RefCell::new(entries), of: None }))
     }
 
     /// The map's Go type.
@@ -59,10 +71,26 @@ impl Map {
         self.0.kind
     }
 
-    /// The same entries (shared) cannot change type in Go either without a copy of the header; this copies the entries
-    /// one level deep under another type.
+    /// The same map under another type, as Go's conversion between map types gives it: what is put into one is seen in
+    /// the other.
+    pub fn view(&self, kind: MapKind) -> Self {
+        let base = self.0.of.as_ref().unwrap_or(self);
+        if base.0.kind.same(kind) {
+            return base.clone();
+        }
+        Self(Rc::new(MapData { kind, nil: base.0.nil, entries: RefCell::default(), of: Some(base.clone()) }))
+    }
+
+    /// A copy of the entries, one level deep, under another type.
     pub fn with_kind(&self, kind: MapKind) -> Self {
-        Self::of(kind, self.0.entries.borrow().clone())
+        Self::of(kind, self.snapshot())
+    }
+
+    fn data(&self) -> &RefCell<Vec<(Str, Value)>> {
+        match &self.0.of {
+            None => &self.0.entries,
+            Some(base) => &base.0.entries,
+        }
     }
 
     /// Whether this is a nil map.
@@ -72,7 +100,7 @@ impl Map {
 
     /// How many entries there are.
     pub fn len(&self) -> usize {
-        self.0.entries.borrow().len()
+        self.data().borrow().len()
     }
 
     /// Whether there is no entry.
@@ -82,13 +110,13 @@ impl Map {
 
     /// The value of a key, if there.
     pub fn get(&self, key: &[u8]) -> Option<Value> {
-        let entries = self.0.entries.borrow();
+        let entries = self.data().borrow();
         entries.binary_search_by(|(k, _)| k.as_bytes().cmp(key)).ok().map(|at| entries[at].1.clone())
     }
 
     /// Whether the key is there.
     pub fn contains(&self, key: &[u8]) -> bool {
-        self.0.entries.borrow().binary_search_by(|(k, _)| k.as_bytes().cmp(key)).is_ok()
+        self.data().borrow().binary_search_by(|(k, _)| k.as_bytes().cmp(key)).is_ok()
     }
 
     /// Puts a value under a key, and gives back what was there. On a nil map nothing happens (callers check
@@ -98,7 +126,7 @@ impl Map {
             return None;
         }
         let key = key.into();
-        let mut entries = self.0.entries.borrow_mut();
+        let mut entries = self.data().borrow_mut();
         // Appending in order is the usual way to build a map.
         if entries.last().is_none_or(|(last, _)| *last < key) {
             entries.push((key, value));
@@ -115,7 +143,7 @@ impl Map {
 
     /// Takes a key out.
     pub fn remove(&self, key: &[u8]) -> Option<Value> {
-        let mut entries = self.0.entries.borrow_mut();
+        let mut entries = self.data().borrow_mut();
         let at = entries.binary_search_by(|(k, _)| k.as_bytes().cmp(key)).ok()?;
         Some(entries.remove(at).1)
     }
@@ -123,17 +151,17 @@ impl Map {
     /// The entries, sorted. The map must not be changed while the borrow lives: clone what you need before you call
     /// out.
     pub fn entries(&self) -> Ref<'_, [(Str, Value)]> {
-        Ref::map(self.0.entries.borrow(), Vec::as_slice)
+        Ref::map(self.data().borrow(), Vec::as_slice)
     }
 
     /// A copy of the entries, for loops whose body may change the map.
     pub fn snapshot(&self) -> Vec<(Str, Value)> {
-        self.0.entries.borrow().clone()
+        self.data().borrow().clone()
     }
 
     /// Whether both are the same map, not merely equal ones.
     pub fn same(&self, other: &Map) -> bool {
-        Rc::ptr_eq(&self.0, &other.0)
+        std::ptr::eq(self.data(), other.data())
     }
 }
 

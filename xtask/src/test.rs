@@ -1,0 +1,133 @@
+//! `cargo xtask test`: everything that must hold, one line a stage at the end.
+
+use std::path::Path;
+use std::process::Command;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context as _, Result, bail, ensure};
+use pintle_e2e::root;
+
+enum Outcome {
+    Passed,
+    Failed(String),
+    Skipped(String),
+}
+
+type Stage = (&'static str, fn() -> Result<Outcome>);
+
+const STAGES: [Stage; 6] =
+    [("format", format), ("lint", lint), ("unit", unit), ("cases", cases), ("charts", charts), ("e2e", e2e)];
+
+/// Runs the stages named, or all.
+pub(crate) fn run(names: &[&str]) -> Result<()> {
+    if let Some(unknown) = names.iter().find(|name| STAGES.iter().all(|(stage, _)| stage != *name)) {
+        bail!("there is no stage {unknown}; there are: {}", STAGES.map(|(stage, _)| stage).join(", "));
+    }
+    let mut results = Vec::new();
+    for (name, stage) in STAGES {
+        if !names.is_empty() && !names.contains(&name) {
+            continue;
+        }
+        println!("== {name}");
+        let start = Instant::now();
+        let outcome = stage().unwrap_or_else(|error| Outcome::Failed(format!("{error:#}")));
+        results.push((name, outcome, start.elapsed()));
+    }
+    println!();
+    let failed = results.iter().filter(|(_, outcome, _)| matches!(outcome, Outcome::Failed(_))).count();
+    for (name, outcome, took) in &results {
+        println!("{}", line(name, outcome, *took));
+    }
+    ensure!(failed == 0, "{failed} of {} stages failed", results.len());
+    Ok(())
+}
+
+fn line(name: &str, outcome: &Outcome, took: Duration) -> String {
+    let (word, why) = match outcome {
+        Outcome::Passed => ("passed", ""),
+        Outcome::Failed(why) => ("FAILED", why.as_str()),
+        Outcome::Skipped(why) => ("skipped", why.as_str()),
+    };
+    format!("{name:<7} {word:<7} {:6.1} s  {why}", took.as_secs_f32())
+}
+
+fn cargo(args: &[&str]) -> Result<Outcome> {
+    let mut command = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
+    command.args(args);
+    if std::env::var_os("RUST_BACKTRACE").is_none() {
+        command.env("RUST_BACKTRACE", "0");
+    }
+    status(&mut command)
+}
+
+fn status(command: &mut Command) -> Result<Outcome> {
+    let program = command.get_program().display().to_string();
+    let status = command.current_dir(root()).status().with_context(|| format!("cannot run {program}"))?;
+    if status.success() {
+        return Ok(Outcome::Passed);
+    }
+    let args: Vec<String> = command.get_args().map(|arg| arg.display().to_string()).collect();
+    Ok(Outcome::Failed(format!("`{program} {}` ended with {status}", args.join(" "))))
+}
+
+fn format() -> Result<Outcome> {
+    cargo(&["fmt", "--all", "--check"])
+}
+
+fn lint() -> Result<Outcome> {
+    cargo(&["clippy", "--workspace", "--all-targets", "--quiet", "--", "-D", "warnings"])
+}
+
+fn unit() -> Result<Outcome> {
+    cargo(&["test", "--workspace", "--exclude", "pintle-e2e"])
+}
+
+/// One-template cases with Helm's own answers.
+fn cases() -> Result<Outcome> {
+    let Some(script) = shared("conformance/run.py") else { return absent("conformance") };
+    // Unoptimized code is slow enough here to be worth a second build.
+    let built = cargo(&["build", "--release", "--example", "render_cases"])?;
+    if !matches!(built, Outcome::Passed) {
+        return Ok(built);
+    }
+    let program = target().join("release/examples/render_cases");
+    status(Command::new("python3").arg(script).arg("--").arg(program))
+}
+
+/// Real charts with what Helm printed for them.
+fn charts() -> Result<Outcome> {
+    let Some(script) = shared("corpus/check.py") else { return absent("corpus") };
+    let built = cargo(&["build", "--release", "--bin", "pintle"])?;
+    if !matches!(built, Outcome::Passed) {
+        return Ok(built);
+    }
+    status(Command::new("python3").arg(script).arg("--").arg(target().join("release/pintle")))
+}
+
+fn e2e() -> Result<Outcome> {
+    let mut report = |line: &str| println!("{line}");
+    pintle_e2e::build_controlplane(&mut report)?;
+    pintle_e2e::build_helm(&mut report)?;
+    let pintle = pintle_e2e::pintle()?;
+    // One binary after the other, and within each one test after the other where they share a machine's two cores.
+    let mut command = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
+    command
+        .args(["test", "--package", "pintle-e2e", "--no-fail-fast"])
+        .env("PINTLE_BIN", pintle)
+        .env("RUST_BACKTRACE", "0");
+    status(&mut command)
+}
+
+/// What lies beside the project where it is developed, and is not part of it.
+fn shared(file: &str) -> Option<std::path::PathBuf> {
+    let path = root().join("../shared").join(file);
+    path.exists().then_some(path)
+}
+
+fn absent(what: &str) -> Result<Outcome> {
+    Ok(Outcome::Skipped(format!("../shared/{what} is not here")))
+}
+
+fn target() -> std::path::PathBuf {
+    std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| root().join("target"), |folder| Path::new(&folder).to_owned())
+}
