@@ -7,7 +7,6 @@ mod go_syntax;
 
 use crate::{
     Error, Limits,
-    number::{general_32, json},
     parser::{EventKind, Events, Mark, Properties, Style},
     reader, resolve,
     resolve::Scalar,
@@ -16,11 +15,13 @@ use base64::{
     Engine, alphabet,
     engine::{GeneralPurpose, GeneralPurposeConfig},
 };
-use go_syntax::{go_quoted, go_syntax};
+use go_syntax::go_syntax;
+use pintle_golib::strconv::{append_float32, quote};
 use pintle_value::{List, Map, MapKind, Str, Value};
 use std::{
     borrow::Cow,
     collections::{HashMap, HashSet},
+    rc::Rc,
 };
 
 /// Reads the first document, as `sigs.k8s.io/yaml.Unmarshal` into an empty interface: every number is a `float64`,
@@ -156,7 +157,12 @@ struct Node {
     /// Collections within each other, itself included.
     height: usize,
     mark: Mark,
+    /// In strict mode, the keys of the map or of each of the list's maps: `<<` may need them.
+    keys: Vec<Keys>,
 }
+
+/// A map's keys as Go shows them, each with its value's line.
+type Keys = Rc<[(String, usize)]>;
 
 /// A finished anchored node.
 struct Anchored {
@@ -164,14 +170,34 @@ struct Anchored {
     scalar: Option<Scalar>,
     decodes: u64,
     height: usize,
+    keys: Vec<Keys>,
+    /// What strict mode found wrong within: it finds it again at each alias.
+    duplicates: Vec<String>,
 }
 
 #[derive(Default)]
 struct MapItems {
     entries: Vec<(Str, Value)>,
     key: Option<Key>,
-    /// In strict mode, the keys as Go shows them.
+    strict: StrictKeys,
+}
+
+/// In strict mode, the keys as Go shows them.
+#[derive(Default)]
+struct StrictKeys {
     seen: HashSet<String>,
+    in_order: Vec<(String, usize)>,
+}
+
+impl StrictKeys {
+    /// Adds a key, and complains if it was there.
+    fn add(&mut self, shown: &str, line: usize, complaints: &mut Vec<String>) {
+        if self.seen.insert(shown.to_owned()) {
+            self.in_order.push((shown.to_owned(), line));
+        } else {
+            complaints.push(format!("line {line}: key {shown} already set in map"));
+        }
+    }
 }
 
 enum Items {
@@ -196,6 +222,9 @@ struct Frame {
     decodes: u64,
     height: usize,
     mark: Mark,
+    keys: Vec<Keys>,
+    /// How many duplicate keys were known when it began.
+    duplicates: usize,
 }
 
 /// The steps whose errors come one after another, whatever stands first in the text.
@@ -273,17 +302,31 @@ impl<'l> Decoder<'l> {
         if let Some(name) = &anchor {
             self.anchors.insert(name.clone(), None);
         }
-        self.frames.push(Frame { items, anchor, decodes: 1, height: 1, mark });
+        let duplicates = self.duplicates.len();
+        self.frames.push(Frame { items, anchor, decodes: 1, height: 1, mark, keys: Vec::new(), duplicates });
     }
 
     fn close(&mut self) {
         let Some(frame) = self.frames.pop() else { return };
+        let mut keys = frame.keys;
         let value = match frame.items {
             Items::List(items) => Value::List(List::new(items)),
-            Items::Map(map) => Value::Map(Map::of(MapKind::Any, map.entries)),
+            Items::Map(map) => {
+                if self.mode.strict {
+                    keys = vec![map.strict.in_order.into()];
+                }
+                Value::Map(Map::of(MapKind::Any, map.entries))
+            }
         };
         if let Some(name) = frame.anchor {
-            let anchored = Anchored { value: copy(&value), scalar: None, decodes: frame.decodes, height: frame.height };
+            let anchored = Anchored {
+                value: copy(&value),
+                scalar: None,
+                decodes: frame.decodes,
+                height: frame.height,
+                keys: keys.clone(),
+                duplicates: self.duplicates[frame.duplicates..].to_vec(),
+            };
             self.anchors.insert(name, Some(anchored));
         }
         self.put(Node {
@@ -293,6 +336,7 @@ impl<'l> Decoder<'l> {
             decodes: frame.decodes,
             height: frame.height,
             mark: frame.mark,
+            keys,
         });
     }
 
@@ -301,7 +345,8 @@ impl<'l> Decoder<'l> {
         let Some(anchored) = self.anchors.get(name) else {
             return Err(Error::yaml(format!("yaml: unknown anchor '{shown}' referenced"), mark.line, mark.column));
         };
-        let mut node = Node { value: Value::Nil, scalar: None, is_alias: true, decodes: 1, height: 0, mark };
+        let mut node =
+            Node { value: Value::Nil, scalar: None, is_alias: true, decodes: 1, height: 0, mark, keys: Vec::new() };
         let Some(anchored) = anchored else {
             self.note(Step::Decode, &format!("yaml: anchor '{shown}' value contains itself"), mark);
             self.put(node);
@@ -320,6 +365,8 @@ impl<'l> Decoder<'l> {
             self.note(Step::Decode, &message, mark);
         } else if self.error.as_ref().is_none_or(|(step, _)| *step != Step::Decode) {
             node.value = copy(&anchored.value);
+            node.keys.clone_from(&anchored.keys);
+            self.duplicates.extend_from_slice(&anchored.duplicates);
         }
         self.put(node);
         Ok(())
@@ -352,7 +399,14 @@ impl<'l> Decoder<'l> {
             Scalar::Timestamp | Scalar::Str => Value::String(Str::from(&*text)),
         };
         if let Some(name) = properties.anchor {
-            let anchored = Anchored { value: value.clone(), scalar: Some(scalar), decodes: 1, height: 0 };
+            let anchored = Anchored {
+                value: value.clone(),
+                scalar: Some(scalar),
+                decodes: 1,
+                height: 0,
+                keys: Vec::new(),
+                duplicates: Vec::new(),
+            };
             self.anchors.insert(name.to_vec(), Some(anchored));
         }
         if is_merge {
@@ -362,7 +416,7 @@ impl<'l> Decoder<'l> {
             }
             return;
         }
-        self.put(Node { value, scalar: Some(scalar), is_alias: false, decodes: 1, height: 0, mark });
+        self.put(Node { value, scalar: Some(scalar), is_alias: false, decodes: 1, height: 0, mark, keys: Vec::new() });
     }
 
     fn awaits_key(&self) -> bool {
@@ -412,7 +466,10 @@ impl<'l> Decoder<'l> {
         frame.decodes = frame.decodes.saturating_add(node.decodes);
         frame.height = frame.height.max(node.height + 1);
         match &mut frame.items {
-            Items::List(items) => items.push(node.value),
+            Items::List(items) => {
+                items.push(node.value);
+                frame.keys.extend(node.keys.into_iter().next());
+            }
             Items::Map(map) => match map.key.take() {
                 None => {
                     let key = self.key(&node);
@@ -421,18 +478,16 @@ impl<'l> Decoder<'l> {
                     }
                 }
                 Some(Key::Text(key, shown)) => {
-                    if self.mode.strict && !map.seen.insert(shown.clone()) {
-                        let line = node.mark.line + 1;
-                        self.duplicates.push(format!("line {line}: key {shown} already set in map"));
+                    if self.mode.strict {
+                        map.strict.add(&shown, node.mark.line + 1, &mut self.duplicates);
                     }
                     map.entries.push((key, node.value));
                 }
                 Some(Key::Unsupported(kind, shown)) => {
                     let value = go_syntax(&node.value);
                     let message = format!("unsupported map key of type: {kind}, key: {shown}, value: {value}");
-                    if self.mode.strict && !map.seen.insert(shown.clone()) {
-                        let line = node.mark.line + 1;
-                        self.duplicates.push(format!("line {line}: key {shown} already set in map"));
+                    if self.mode.strict {
+                        map.strict.add(&shown, node.mark.line + 1, &mut self.duplicates);
                     }
                     self.note(Step::Keys, &message, node.mark);
                 }
@@ -450,7 +505,7 @@ impl<'l> Decoder<'l> {
                 return Key::Bad;
             }
             (_, Value::String(text)) => {
-                let shown = if self.mode.strict { go_quoted(text) } else { String::new() };
+                let shown = if self.mode.strict { quote(text) } else { String::new() };
                 return Key::Text(text.clone(), shown);
             }
             (Some(Scalar::Bool(b)), _) => if b { "true" } else { "false" }.into(),
@@ -485,17 +540,10 @@ impl<'l> Decoder<'l> {
         };
         let Some(Frame { items: Items::Map(items), .. }) = self.frames.last_mut() else { return };
         for map in maps {
-            for (key, value) in map.snapshot() {
-                if self.mode.strict {
-                    let shown = go_quoted(&key);
-                    if items.seen.contains(&shown) {
-                        let line = node.mark.line + 1;
-                        self.duplicates.push(format!("line {line}: key {shown} already set in map"));
-                    }
-                    items.seen.insert(shown);
-                }
-                items.entries.push((key, value));
-            }
+            items.entries.extend(map.snapshot());
+        }
+        for (shown, line) in node.keys.iter().rev().flat_map(|keys| keys.iter()) {
+            items.strict.add(shown, *line, &mut self.duplicates);
         }
     }
 }
@@ -564,9 +612,12 @@ pub(crate) fn go_utf8(bytes: &[u8]) -> Cow<'_, [u8]> {
     Cow::Owned(out)
 }
 
-/// A float's text as encoding/json writes it; kept here for the error texts.
-fn float_text(float: f64) -> String {
-    if float.is_finite() { json(float) } else { crate::number::general(float) }
+/// Format `g` of the nearest 32-bit float.
+#[allow(clippy::cast_possible_truncation)]
+fn general_32(float: f64) -> String {
+    let mut text = Vec::with_capacity(16);
+    append_float32(&mut text, float as f32, b'g', None);
+    String::from_utf8(text).unwrap_or_default()
 }
 
 #[cfg(test)]

@@ -6,18 +6,19 @@ use crate::{
     Limits,
     decode::go_utf8,
     emit::{Dialect, Emitter, Place, sort_keys},
-    number::{general, json},
     parser::{EventKind, Events},
-    time::rfc3339,
 };
 use base64::{Engine, engine::general_purpose::STANDARD};
-use pintle_value::{List, Str, Value};
+use pintle_golib::strconv::format_float;
+use pintle_value::{List, Str, Value, json};
 use std::{borrow::Cow, fmt};
 
 /// How deep collections may be within each other, as in Go.
 pub(crate) const DEPTH: usize = 10_000;
 /// How much may be written: values that share parts can be far larger than they look.
 pub(crate) const BYTES: usize = 256 << 20;
+/// Below this, a float without a fraction is the integer of the same digits.
+const EXACT_INTEGERS: f64 = 9_007_199_254_740_992.0;
 /// A key in JSON must end this many characters after its start, or YAML does not see it as one.
 const KEY_REACH: usize = 1024;
 
@@ -131,7 +132,7 @@ fn node(emitter: &mut Emitter, stack: &mut Vec<Open>, value: Value, place: Place
         Value::String(text) => emitter.string(&read_back(&text)?),
         Value::Bytes(bytes) => emitter.string(STANDARD.encode(&bytes).as_bytes()),
         Value::Time(time) => {
-            emitter.string(rfc3339(&time).ok_or(EncodeError::Unsupported("time.Time"))?.as_bytes());
+            emitter.string(time.to_rfc3339().ok_or(EncodeError::Unsupported("time.Time"))?.as_bytes());
         }
         Value::List(list) if list.is_nil() => emitter.bare(b"null"),
         Value::List(list) if list.is_empty() => emitter.empty_collection(b"[]"),
@@ -169,13 +170,15 @@ fn float_text(float: f64) -> Result<String, EncodeError> {
     if !float.is_finite() {
         return Err(EncodeError::NotFinite);
     }
-    let text = json(float);
+    #[allow(clippy::cast_possible_truncation)] // the range is checked
+    if float.fract() == 0.0 && float.abs() < EXACT_INTEGERS {
+        return Ok((float as i64).to_string());
+    }
+    let mut text = Vec::with_capacity(24);
+    json::append_float(&mut text, float);
+    let text = String::from_utf8(text).unwrap_or_default();
     let is_integer = text.parse::<i64>().is_ok() || text.parse::<u64>().is_ok();
-    Ok(match text.as_str() {
-        "-0" => "0".to_owned(),
-        _ if is_integer => text,
-        _ => general(float),
-    })
+    Ok(if is_integer { text } else { format_float(float, b'g', None) })
 }
 
 /// A text after JSON and back. Nearly always itself; what YAML does not read fails the whole.

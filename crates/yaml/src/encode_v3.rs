@@ -4,10 +4,9 @@ use crate::{
     EncodeError,
     emit::{Dialect, Emitter, Place, sort_keys},
     encode::{BYTES, check_depth, trimmed},
-    number::general,
-    time::rfc3339,
 };
 use base64::{Engine, engine::general_purpose::STANDARD};
+use pintle_golib::strconv::format_float;
 use pintle_value::{List, Str, Value};
 
 /// Where go-yaml breaks the lines of base64.
@@ -75,7 +74,7 @@ fn node(emitter: &mut Emitter, stack: &mut Vec<Open>, value: Value, place: Place
         Value::Nil => emitter.bare(b"null"),
         Value::Bool(b) => emitter.bare(if b { b"true" } else { b"false" }),
         Value::Int(n) | Value::Int64(n) => emitter.bare(n.to_string().as_bytes()),
-        Value::Duration(d) => emitter.bare(d.nanos().to_string().as_bytes()),
+        Value::Duration(d) => emitter.string(d.to_string().as_bytes()),
         Value::Uint8(n) => emitter.bare(n.to_string().as_bytes()),
         Value::Uint64(n) => emitter.bare(n.to_string().as_bytes()),
         Value::Float64(n) => emitter.bare(float_text(n).as_bytes()),
@@ -86,7 +85,7 @@ fn node(emitter: &mut Emitter, stack: &mut Vec<Open>, value: Value, place: Place
             return node(emitter, stack, Value::List(items), place);
         }
         Value::Time(time) => {
-            emitter.bare(rfc3339(&time).ok_or(EncodeError::Unsupported("time.Time"))?.as_bytes());
+            emitter.bare(time.to_rfc3339().ok_or(EncodeError::Unsupported("time.Time"))?.as_bytes());
         }
         Value::List(list) if list.is_empty() => emitter.empty_collection(b"[]"),
         Value::List(list) => {
@@ -144,6 +143,6 @@ fn float_text(float: f64) -> String {
         f if f.is_nan() => ".nan".to_owned(),
         f64::INFINITY => ".inf".to_owned(),
         f64::NEG_INFINITY => "-.inf".to_owned(),
-        f => general(f),
+        f => format_float(f, b'g', None),
     }
 }

@@ -336,21 +336,21 @@ impl<'a> Events<'a> {
     /// Anchor and tag, in either order.
     fn properties(&mut self) -> Result<Properties<'a>, Error> {
         let mut properties = Properties::default();
+        let mut tag = None;
         loop {
             match self.peek()? {
                 Kind::Anchor(name) if properties.anchor.is_none() => {
                     properties.anchor = Some(name);
                     self.take()?;
                 }
-                Kind::Tag { .. } if properties.tag.is_none() => {
-                    let token = self.take()?;
-                    if let Kind::Tag { handle, suffix } = token.kind {
-                        properties.tag = Some(self.full_tag(handle, suffix, token.start)?);
-                    }
-                }
-                _ => return Ok(properties),
+                Kind::Tag { .. } if tag.is_none() => tag = Some(self.take()?),
+                _ => break,
             }
         }
+        if let Some(Token { kind: Kind::Tag { handle, suffix }, start, .. }) = tag {
+            properties.tag = Some(self.full_tag(handle, suffix, start)?);
+        }
+        Ok(properties)
     }
 
     fn full_tag(&self, handle: &[u8], suffix: Vec<u8>, mark: Mark) -> Result<Vec<u8>, Error> {

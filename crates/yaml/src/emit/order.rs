@@ -1,6 +1,7 @@
 //! The order of keys: by what people mean by numbers and letters.
 
 use super::Dialect;
+use pintle_golib::unicode::{is_digit, is_letter};
 use pintle_value::{Str, Value};
 
 /// Sorts a mapping's entries as go-yaml does.
@@ -83,18 +84,4 @@ fn number(text: &[char], in_number: bool) -> (i64, usize) {
         .iter()
         .fold(i64::from(in_number), |n, c| n.wrapping_mul(10).wrapping_add(i64::from(u32::from(*c)) - i64::from(b'0')));
     (value, digits)
-}
-
-fn is_letter(c: char) -> bool {
-    if c.is_ascii() { c.is_ascii_alphabetic() } else { c.is_alphabetic() && !is_mark_or_letter_number(c) }
-}
-
-/// What Rust calls alphabetic, but Go's `unicode.IsLetter` does not: letter-like numbers, circled letters and the
-/// commonest of the vowel signs.
-fn is_mark_or_letter_number(c: char) -> bool {
-    matches!(c, '\u{345}' | '\u{16EE}'..='\u{16F0}' | '\u{2160}'..='\u{2182}' | '\u{2185}'..='\u{2188}' | '\u{24B6}'..='\u{24E9}' | '\u{3007}' | '\u{3021}'..='\u{3029}' | '\u{3038}'..='\u{303A}' | '\u{A6E6}'..='\u{A6EF}')
-}
-
-fn is_digit(c: char) -> bool {
-    c.is_ascii_digit()
 }

@@ -55,6 +55,13 @@ struct Queued<'a> {
     key_level: Option<usize>,
 }
 
+/// A flow level; the first is block context.
+struct Level {
+    key: Option<KeyStart>,
+    /// Number of the token that opened the level, until something within may have been a key.
+    opener: Option<usize>,
+}
+
 /// The place where a simple key of a flow level may have begun.
 #[derive(Clone, Copy)]
 struct KeyStart {
@@ -75,8 +82,7 @@ pub(crate) struct Scanner<'a> {
     /// The column of the block collection we are in; -1 outside of all.
     indent: i32,
     indents: Vec<i32>,
-    /// By flow level; `[0]` is block context.
-    keys: Vec<Option<KeyStart>>,
+    levels: Vec<Level>,
     key_allowed: bool,
     depth: usize,
 }
@@ -93,7 +99,7 @@ impl<'a> Scanner<'a> {
             ended: false,
             indent: -1,
             indents: Vec::new(),
-            keys: vec![None],
+            levels: vec![Level { key: None, opener: None }],
             key_allowed: true,
             depth: limits.depth,
         }
@@ -119,7 +125,7 @@ impl<'a> Scanner<'a> {
 
     /// Scans until it is certain what the first token in the queue is.
     fn fill(&mut self) -> Result<(), Error> {
-        while !self.ended {
+        loop {
             if let Some(first) = self.queue.front() {
                 match first.key_level {
                     None => return Ok(()),
@@ -129,6 +135,9 @@ impl<'a> Scanner<'a> {
                         }
                     }
                 }
+            }
+            if self.ended {
+                return Ok(());
             }
             let result = self.fetch();
             // What lies behind a bad character was not looked at, so nothing that came near it counts.
@@ -140,7 +149,6 @@ impl<'a> Scanner<'a> {
             }
             result?;
         }
-        Ok(())
     }
 
     /// An error in go-yaml's words: it leaves out the line where that is the first.
@@ -159,7 +167,7 @@ impl<'a> Scanner<'a> {
 
     /// The key start of a flow level if its `:` could still come here.
     fn live_key(&mut self, level: usize) -> Result<Option<KeyStart>, Error> {
-        let Some(key) = self.keys[level] else { return Ok(None) };
+        let Some(key) = self.levels[level].key else { return Ok(None) };
         let here = self.at.mark();
         if key.mark.line == here.line && here.column <= key.mark.column + KEY_REACH {
             return Ok(Some(key));
@@ -172,9 +180,14 @@ impl<'a> Scanner<'a> {
     }
 
     fn forget_key(&mut self, level: usize) {
-        if let Some(key) = self.keys[level].take()
-            && let Some(queued) = key.number.checked_sub(self.taken).and_then(|i| self.queue.get_mut(i))
-        {
+        if let Some(key) = self.levels[level].key.take() {
+            self.release(key.number);
+        }
+    }
+
+    /// A token need not be held back any longer.
+    fn release(&mut self, number: usize) {
+        if let Some(queued) = number.checked_sub(self.taken).and_then(|i| self.queue.get_mut(i)) {
             queued.key_level = None;
         }
     }
@@ -186,8 +199,8 @@ impl<'a> Scanner<'a> {
             let mark = self.at.mark();
             let required = self.in_block() && i32::try_from(mark.column) == Ok(self.indent);
             let number = self.taken + self.queue.len();
-            if let Some(last) = self.keys.last_mut() {
-                *last = Some(KeyStart { number, mark, required });
+            if let Some(last) = self.levels.last_mut() {
+                *last = Level { key: Some(KeyStart { number, mark, required }), opener: None };
             }
         }
         Ok(())
@@ -195,8 +208,8 @@ impl<'a> Scanner<'a> {
 
     /// What might have been a key at this level is none.
     fn drop_key(&mut self) -> Result<(), Error> {
-        let level = self.keys.len() - 1;
-        if self.keys[level].is_some_and(|key| key.required) {
+        let level = self.levels.len() - 1;
+        if self.levels[level].key.is_some_and(|key| key.required) {
             return self.fail("could not find expected ':'");
         }
         self.forget_key(level);
@@ -204,7 +217,7 @@ impl<'a> Scanner<'a> {
     }
 
     fn in_block(&self) -> bool {
-        self.keys.len() == 1
+        self.levels.len() == 1
     }
 
     fn push(&mut self, kind: Kind<'a>, start: Mark) {
@@ -214,9 +227,9 @@ impl<'a> Scanner<'a> {
 
     fn push_to(&mut self, kind: Kind<'a>, start: Mark, end: Mark) {
         let number = self.taken + self.queue.len();
-        let level = self.keys.len() - 1;
+        let level = self.levels.len() - 1;
         // A flow collection's own start belongs to the level outside of it, which is saved before it is entered.
-        let key_level = self.keys[level].filter(|key| key.number == number).map(|_| level);
+        let key_level = self.levels[level].key.filter(|key| key.number == number).map(|_| level);
         self.queue.push_back(Queued { token: Token { kind, start, end }, key_level });
     }
 
@@ -233,10 +246,18 @@ impl<'a> Scanner<'a> {
         }
         let queued = Queued { token: Token { kind, start: mark, end: mark }, key_level: None };
         match number {
-            Some(number) => self.queue.insert(number - self.taken, queued),
+            Some(number) => self.insert(number, queued),
             None => self.queue.push_back(queued),
         }
         Ok(())
+    }
+
+    /// Puts a token before the one of this number, or at the end if that is gone.
+    fn insert(&mut self, number: usize, queued: Queued<'a>) {
+        match number.checked_sub(self.taken) {
+            Some(index) if index < self.queue.len() => self.queue.insert(index, queued),
+            _ => self.queue.push_back(queued),
+        }
     }
 
     /// Ends the block collections that are deeper than this column.
@@ -353,8 +374,9 @@ impl<'a> Scanner<'a> {
     fn flow_start(&mut self, kind: Kind<'a>) -> Result<(), Error> {
         self.save_key()?;
         self.indicator(kind);
-        self.keys.push(None);
-        if self.keys.len() > self.depth {
+        let opener = self.taken + self.queue.len() - 1;
+        self.levels.push(Level { key: None, opener: Some(opener) });
+        if self.levels.len() > self.depth {
             return self.fail(&format!("exceeded max depth of {}", self.depth));
         }
         self.key_allowed = true;
@@ -363,8 +385,11 @@ impl<'a> Scanner<'a> {
 
     fn flow_end(&mut self, kind: Kind<'a>) -> Result<(), Error> {
         self.drop_key()?;
-        if self.keys.len() > 1 {
-            self.keys.pop();
+        // go-yaml takes the start of an empty collection for settled at its end, so that it cannot be a key any more.
+        if self.levels.len() > 1
+            && let Some(Level { opener: Some(opener), .. }) = self.levels.pop()
+        {
+            self.release(opener);
         }
         self.key_allowed = false;
         self.indicator(kind);
@@ -400,11 +425,11 @@ impl<'a> Scanner<'a> {
     }
 
     fn value(&mut self) -> Result<(), Error> {
-        let level = self.keys.len() - 1;
+        let level = self.levels.len() - 1;
         if let Some(key) = self.live_key(level)? {
             self.forget_key(level);
             let token = Token { kind: Kind::Key, start: key.mark, end: key.mark };
-            self.queue.insert(key.number - self.taken, Queued { token, key_level: None });
+            self.insert(key.number, Queued { token, key_level: None });
             self.roll(key.mark.column, Some(key.number), Kind::BlockMappingStart, key.mark)?;
             self.key_allowed = false;
         } else {
