@@ -30,7 +30,7 @@ impl Duration {
 impl From<Std> for Duration {
     fn from(duration: Std) -> Self {
         let milliseconds = duration.as_millis();
-        if milliseconds % 1000 != 0 {
+        if !milliseconds.is_multiple_of(1000) {
             return Duration(format!("{milliseconds}ms"));
         }
         let seconds = duration.as_secs();

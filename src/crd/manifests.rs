@@ -46,10 +46,37 @@ fn adjust(schema: &mut JSONSchemaProps, change: &impl Fn(&mut JSONSchemaProps)) 
     }
 }
 
+/// The definitions as YAML: file name and text, as they are kept in `config/crd`.
+///
+/// # Errors
+/// A definition that is no JSON or YAML; none of ours is that.
+pub fn manifests() -> Result<Vec<(String, String)>, String> {
+    definitions()
+        .iter()
+        .map(|definition| {
+            let name = format!("{}_{}.yaml", definition.spec.group, definition.spec.names.plural);
+            let json = serde_json::to_vec(definition).map_err(|error| error.to_string())?;
+            let value =
+                pintle_yaml::decode(&json, &pintle_yaml::Limits::default()).map_err(|error| error.to_string())?;
+            let text = pintle_yaml::encode(&value).map_err(|error| error.to_string())?;
+            Ok((name, String::from_utf8_lossy(&text).into_owned()))
+        })
+        .collect()
+}
+
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used)]
     use super::*;
+
+    #[test]
+    fn config_crd_is_current() {
+        let directory = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("config/crd");
+        for (name, text) in manifests().unwrap() {
+            let kept = std::fs::read_to_string(directory.join(&name)).unwrap_or_default();
+            assert!(kept == text, "config/crd/{name} is not what the types say; run `cargo xtask crds`");
+        }
+    }
 
     #[test]
     fn the_schema_says_what_the_types_cannot() {

@@ -14,7 +14,7 @@ mod release_status;
 pub use duration::Duration;
 pub use helm_release::*;
 pub use helm_repository::*;
-pub use manifests::definitions;
+pub use manifests::{definitions, manifests};
 pub use release_actions::*;
 pub use release_rendering::*;
 pub use release_status::*;
