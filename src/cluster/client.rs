@@ -15,7 +15,7 @@ use kube::core::{DynamicObject, PartialObjectMeta, Status};
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
-use super::apply::{Applied, Apply, outcome};
+use super::apply::{Applied, Apply, Outcome, outcome};
 use super::discovery::{Capabilities, Discovery, Resource};
 use super::error::{Action, Class, Error, Failure, Result};
 use super::gate::{Gate, GateLayer, Sample};
@@ -251,6 +251,11 @@ impl Cluster {
     /// # Errors
     /// See [`Class`]: a field conflict names managers and fields.
     pub async fn apply(&self, target: &Target, apply: &Apply<'_>) -> Result<Applied> {
+        // The server makes the name, so there is nothing to apply to: each time is a new object, as with Helm.
+        if target.id.name.is_empty() {
+            let object = self.create(target, apply).await?;
+            return Ok(Applied { outcome: Outcome::Created, object });
+        }
         let path = self.path(&target.id).await?;
         let uri = format!(
             "{path}?fieldManager={}&force={}&fieldValidation={}{}",

@@ -142,7 +142,7 @@ mod tests {
     #![allow(clippy::unwrap_used)]
     use super::*;
 
-    fn entry(manager: &str, operation: &str, subresource: &str, time: &str, fields: Value) -> ManagedFieldsEntry {
+    fn entry(manager: &str, operation: &str, subresource: &str, time: &str, fields: &Value) -> ManagedFieldsEntry {
         serde_json::from_value(
             json!({"manager": manager, "operation": operation, "apiVersion": "apps/v1", "time": time,
             "fieldsType": "FieldsV1", "fieldsV1": fields, "subresource": subresource}),
@@ -158,17 +158,17 @@ mod tests {
                 "Update",
                 "",
                 "2026-01-01T00:00:00Z",
-                json!({"f:spec": {"f:a": {}, "f:c": {".": {}, "f:d": {}}}}),
+                &json!({"f:spec": {"f:a": {}, "f:c": {".": {}, "f:d": {}}}}),
             ),
-            entry("kubectl", "Update", "", "2026-01-02T00:00:00Z", json!({"f:spec": {"f:z": {}}})),
+            entry("kubectl", "Update", "", "2026-01-02T00:00:00Z", &json!({"f:spec": {"f:z": {}}})),
             entry(
                 "helm-controller",
                 "Apply",
                 "",
                 "2026-01-03T00:00:00Z",
-                json!({"f:spec": {"f:b": {}, "f:c": {"f:e": {}}}}),
+                &json!({"f:spec": {"f:b": {}, "f:c": {"f:e": {}}}}),
             ),
-            entry("helm", "Update", "status", "2026-01-04T00:00:00Z", json!({"f:status": {}})),
+            entry("helm", "Update", "status", "2026-01-04T00:00:00Z", &json!({"f:status": {}})),
         ];
         let moved = move_fields(&entries, "helm", &EARLIER).unwrap();
         let brief: Vec<_> = moved
@@ -188,8 +188,8 @@ mod tests {
 
     #[test]
     fn nothing_to_move_is_no_request() {
-        let own = entry("helm", "Apply", "", "2026-01-01T00:00:00Z", json!({"f:spec": {}}));
-        let other = entry("kubectl", "Update", "", "2026-01-01T00:00:00Z", json!({}));
+        let own = entry("helm", "Apply", "", "2026-01-01T00:00:00Z", &json!({"f:spec": {}}));
+        let other = entry("kubectl", "Update", "", "2026-01-01T00:00:00Z", &json!({}));
         assert_eq!(move_fields(&[own, other], "helm", &EARLIER), None);
         assert_eq!(move_fields(&[], "helm", &EARLIER), None);
     }
@@ -198,7 +198,7 @@ mod tests {
     fn holders_are_named_with_paths() {
         let fields = json!({"f:spec": {"f:replicas": {}, "f:containers": {"k:{\"name\":\"app\"}": {".": {}, "f:image": {}}}},
             "f:metadata": {"f:finalizers": {"v:\"x\"": {}}}});
-        let holders = holders(&[entry("kubectl", "Update", "", "2026-01-01T00:00:00Z", fields)], 10);
+        let holders = holders(&[entry("kubectl", "Update", "", "2026-01-01T00:00:00Z", &fields)], 10);
         assert_eq!(
             holders["kubectl"],
             [".metadata.finalizers[=\"x\"]", ".spec.containers[name:app].image", ".spec.replicas"]
