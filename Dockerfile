@@ -12,4 +12,4 @@ COPY --from=build /pintle /usr/local/bin/pintle
 USER 65532:65532
 VOLUME /cache
 ENTRYPOINT ["/usr/local/bin/pintle"]
-CMD ["operator", "--leader-elect", "--log-format=json", "--metrics-addr=0.0.0.0:8080", "--health-addr=0.0.0.0:8081", "--cache-dir=/cache"]
+CMD ["operator", "--leader-elect", "--log-format=json", "--metrics-addr=0.0.0.0:8080", "--health-addr=0.0.0.0:9440", "--cache-dir=/cache"]

@@ -6,6 +6,7 @@ use std::io::Read as _;
 use std::net::{Ipv4Addr, TcpListener};
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use anyhow::{Context as _, Result, ensure};
@@ -25,7 +26,7 @@ const STARTUP: Duration = Duration::from_secs(90);
 pub struct ControlPlane {
     folder: PathBuf,
     tools: ControlPlaneTools,
-    processes: Vec<Process>,
+    processes: Mutex<Vec<Process>>,
     server: String,
     users: Users,
 }
@@ -62,7 +63,7 @@ impl ControlPlane {
         let [etcd, peers, api, kubelet] = free_ports()?;
         let server = format!("https://127.0.0.1:{api}");
         let users = Users { admin: folder.join("admin.kubeconfig"), operator: folder.join("operator.kubeconfig") };
-        let mut this = Self { folder, tools: tools.clone(), processes: Vec::new(), server, users };
+        let this = Self { folder, tools: tools.clone(), processes: Mutex::default(), server, users };
         this.secrets()?;
         this.etcd(etcd, peers)?;
         this.api_server(etcd, api)?;
@@ -106,14 +107,14 @@ impl ControlPlane {
         Ok(())
     }
 
-    fn spawn(&mut self, name: &str, command: &mut Command) -> Result<()> {
+    fn spawn(&self, name: &str, command: &mut Command) -> Result<()> {
         let log = self.folder.join("logs").join(format!("{name}.log"));
         let process = spawn(name, command, &log)?;
-        self.processes.push(process);
+        self.processes().push(process);
         Ok(())
     }
 
-    fn etcd(&mut self, clients: u16, peers: u16) -> Result<()> {
+    fn etcd(&self, clients: u16, peers: u16) -> Result<()> {
         let (clients, peers) = (format!("http://127.0.0.1:{clients}"), format!("http://127.0.0.1:{peers}"));
         let mut command = self.tools.program("server");
         command
@@ -125,7 +126,7 @@ impl ControlPlane {
         self.spawn("etcd", &mut command)
     }
 
-    fn api_server(&mut self, etcd: u16, port: u16) -> Result<()> {
+    fn api_server(&self, etcd: u16, port: u16) -> Result<()> {
         let file = |name: &str| self.folder.join(name).display().to_string();
         let mut command = self.tools.program("kube-apiserver");
         command.args([
@@ -149,13 +150,13 @@ impl ControlPlane {
         self.spawn("kube-apiserver", &mut command)?;
         let kubectl = self.admin();
         wait_until("the API server answers", STARTUP, || {
-            self.processes.iter_mut().try_for_each(Process::check)?;
+            self.check()?;
             Ok(kubectl.run(&["get", "--raw", "/readyz"]).map_err(|error| format!("{error:#}")))
         })?;
         Ok(())
     }
 
-    fn controllers(&mut self, kubelet: u16) -> Result<()> {
+    fn controllers(&self, kubelet: u16) -> Result<()> {
         let kubeconfig = format!("--kubeconfig={}", self.users.admin.display());
         let mut manager = self.tools.program("kube-controller-manager");
         manager.args([
@@ -194,7 +195,7 @@ impl ControlPlane {
         let kubectl = self.admin();
         kubectl.apply(NODE)?;
         wait_until("the node is ready and namespaces have service accounts", STARTUP, || {
-            self.processes.iter_mut().try_for_each(Process::check)?;
+            self.check()?;
             let ready = kubectl.run(&[
                 "get",
                 "node",
@@ -244,8 +245,23 @@ impl ControlPlane {
     }
 
     /// Fails, with the end of its log, if a part of it is no longer running.
-    pub fn check(&mut self) -> Result<()> {
-        self.processes.iter_mut().try_for_each(Process::check)
+    pub fn check(&self) -> Result<()> {
+        self.processes().iter_mut().try_for_each(Process::check)
+    }
+
+    fn processes(&self) -> MutexGuard<'_, Vec<Process>> {
+        self.processes.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Installs the definitions of HelmRelease and HelmRepository and the operator's rights, as `config/` has them.
+    pub fn prepare_for_operator(&self) -> Result<()> {
+        let kubectl = self.admin();
+        let config = |part: &str| root().join("config").join(part).display().to_string();
+        kubectl.run(&["apply", "--server-side", "-k", &config("crd")])?;
+        kubectl.run(&["wait", "--for=condition=Established", "crd", "--all", "--timeout=30s"])?;
+        kubectl.run(&["apply", "--server-side", "-f", &config("operator/namespace.yaml")])?;
+        kubectl.run(&["apply", "--server-side", "-k", &config("rbac")])?;
+        Ok(())
     }
 
     /// The operator's requests so far: one `VERB path` each, as the API server wrote them down on completion.

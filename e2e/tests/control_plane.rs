@@ -24,7 +24,7 @@ fn workload(name: &str, kind: &str, sim: &str) -> String {
 #[test]
 fn runs_workloads_as_simulated_and_leaves_nothing_behind() {
     let tools = build_controlplane(&mut |line| eprintln!("{line}")).unwrap();
-    let mut control_plane = ControlPlane::start(&tools, &root().join("target/e2e/control_plane")).unwrap();
+    let control_plane = ControlPlane::start(&tools, &root().join("target/e2e/control_plane")).unwrap();
     let kubectl = control_plane.admin();
     let workloads = [
         ("web", "Deployment", ""),

@@ -1,13 +1,11 @@
 //! `cargo xtask demo`: Pintle on a control plane of its own, with the samples applied, for people to try things on.
 
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::time::Duration;
 
 use anyhow::{Context as _, Result};
-use pintle_e2e::{
-    ChartRepository, ControlPlane, Kubectl, Operator, OperatorOptions, build_controlplane, build_helm, root,
-};
+use pintle_e2e::{ChartRepository, ControlPlane, Operator, OperatorOptions, build_controlplane, build_helm, root};
 
 use crate::narrator::{Clock, follow};
 
@@ -55,7 +53,7 @@ impl Stage {
         }
         clock.say(&format!("charts are served at {}/index.yaml", repository.url()));
         let kubectl = control_plane.admin();
-        install_operator_objects(&kubectl)?;
+        control_plane.prepare_for_operator()?;
         let operator = Operator::start(&control_plane, "operator", OperatorOptions::default())?;
         clock.say(&format!(
             "the operator runs as process {}; its log is {}",
@@ -65,26 +63,6 @@ impl Stage {
         follow(&kubectl, clock)?;
         Ok(Self { operator, repository, control_plane, helm, clock })
     }
-
-    /// Adds a chart of e2e/charts to the repository and lets its users know.
-    pub(crate) fn publish(&self, chart: &str) -> Result<()> {
-        let version = self.repository.add_folder(&root().join("e2e/charts").join(chart))?;
-        self.clock.say(&format!("published {chart} (version {version})"));
-        Ok(())
-    }
-}
-
-/// The definitions and the operator's rights, as `config/` has them.
-pub(crate) fn install_operator_objects(kubectl: &Kubectl) -> Result<()> {
-    kubectl.run(&["apply", "--server-side", "-k", path(&root().join("config/crd"))?])?;
-    kubectl.run(&["wait", "--for=condition=Established", "crd", "--all", "--timeout=30s"])?;
-    kubectl.apply_path(&root().join("config/operator/namespace.yaml"))?;
-    kubectl.run(&["apply", "--server-side", "-k", path(&root().join("config/rbac"))?])?;
-    Ok(())
-}
-
-fn path(path: &Path) -> Result<&str> {
-    path.to_str().context("a path that is not UTF-8")
 }
 
 /// `cargo xtask demo`
@@ -118,7 +96,7 @@ pub(crate) fn run() -> Result<()> {
 pub(crate) fn cluster() -> Result<()> {
     let tools = build_controlplane(&mut |line| println!("{line}"))?;
     let folder = root().join(format!("target/cluster-{}", std::process::id()));
-    let mut control_plane = ControlPlane::start(&tools, &folder)?;
+    let control_plane = ControlPlane::start(&tools, &folder)?;
     println!("export KUBECONFIG={}", control_plane.users().admin.display());
     println!("export PATH={}:$PATH", tools.folder().display());
     loop {

@@ -1,0 +1,82 @@
+//! What every scenario begins with: the binary's one control plane, and a namespace of its own with a chart repository and
+//! an operator that looks at nothing else.
+
+use std::path::PathBuf;
+use std::sync::OnceLock;
+
+use anyhow::{Result, anyhow};
+use serde_json::json;
+
+use crate::controlplane::ControlPlane;
+use crate::namespace::Namespace;
+use crate::operator::{Operator, OperatorOptions};
+use crate::repository::ChartRepository;
+use crate::tools::{build_controlplane, build_helm};
+use crate::{pintle, root};
+
+struct Shared {
+    control_plane: ControlPlane,
+    helm: PathBuf,
+}
+
+/// A namespace, its repository, its operator.
+pub struct Scene {
+    /// The operator; it sees this namespace only.
+    pub operator: Operator,
+    /// The repository; known in the namespace as `charts`.
+    pub repository: ChartRepository,
+    /// The namespace.
+    pub namespace: Namespace,
+    /// What all of it runs on; shared with the binary's other tests.
+    pub control_plane: &'static ControlPlane,
+}
+
+impl Scene {
+    /// Sets the scene, in a namespace of this name, with these charts of e2e/charts in the repository.
+    pub fn set(name: &str, charts: &[&str]) -> Result<Self> {
+        let shared = shared()?;
+        let repository = ChartRepository::start()?;
+        for chart in charts {
+            repository.add_folder(&root().join("e2e/charts").join(chart))?;
+        }
+        let namespace = Namespace::create(name, shared.control_plane.admin(), &shared.helm)?;
+        namespace.put_repository("charts", &json!({"url": repository.url(), "interval": "10m"}))?;
+        let options = OperatorOptions { namespace: Some(name.to_owned()), ..OperatorOptions::default() };
+        let operator = Operator::start(&shared.control_plane, name, options)?;
+        Ok(Self { operator, repository, namespace, control_plane: &shared.control_plane })
+    }
+
+    /// Another namespace beside the scene's own, which the operator does not look at.
+    pub fn elsewhere(&self, name: &str) -> Result<Namespace> {
+        Namespace::create(name, self.control_plane.admin(), &shared()?.helm)
+    }
+
+    /// Kills the operator and starts it again.
+    pub fn restart_operator(&mut self) -> Result<()> {
+        self.operator.restart(self.control_plane)
+    }
+
+    /// Helm's program.
+    pub fn helm_program() -> Result<PathBuf> {
+        Ok(shared()?.helm.clone())
+    }
+}
+
+fn shared() -> Result<&'static Shared> {
+    static SHARED: OnceLock<Result<Shared, String>> = OnceLock::new();
+    let start = || -> Result<Shared> {
+        // The first thing that can go wrong should: no control plane is needed to see that the program does not build.
+        pintle()?;
+        let mut report = |line: &str| eprintln!("{line}");
+        let tools = build_controlplane(&mut report)?;
+        let helm = build_helm(&mut report)?;
+        let binary = std::env::current_exe()?;
+        let name = binary.file_stem().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
+        // Cargo's suffix would leave one folder a build.
+        let name = name.rsplit_once('-').map_or(name.as_str(), |(name, _)| name);
+        let control_plane = ControlPlane::start(&tools, &root().join("target/e2e").join(name))?;
+        control_plane.prepare_for_operator()?;
+        Ok(Shared { control_plane, helm })
+    };
+    SHARED.get_or_init(|| start().map_err(|error| format!("{error:#}"))).as_ref().map_err(|error| anyhow!("{error}"))
+}
