@@ -2,6 +2,8 @@
 //!
 //! Every module here answers exactly as its Go counterpart does, bugs included, because charts show the difference.
 
+pub mod filepath;
+pub mod glob;
 pub mod semver;
 pub mod strconv;
 pub mod time;

@@ -1,8 +1,9 @@
 //! The answers of the Go originals, see `answers/README.md`.
 #![allow(clippy::unwrap_used)]
 
+use pintle_golib::glob::Glob;
 use pintle_golib::semver::{Constraint, Version};
-use pintle_golib::{strconv, time};
+use pintle_golib::{filepath, strconv, time};
 use std::fmt::Display;
 use std::str::from_utf8;
 
@@ -109,5 +110,48 @@ fn semver_check() {
             let good: Vec<&str> = versions.into_iter().filter(satisfies).collect();
             format!("{constraint}: {}", good.join(" "))
         }))
+    });
+}
+
+/// Names to try patterns on.
+const NAMES: [&str; 35] = [
+    "a", "b", "ab", "ba", "abc", "a/b", "/", "//", "a/", "/a", "a//b", "a/b/c", "aa", "a.b", "!", "^", "-", "]", "[",
+    "*", "?", "{", "}", ",", "\\", "a,b", "{a", "a}", "x/y/a", "a b", "ab/ab", "abab", "c", "bc", "a-b",
+];
+
+#[test]
+fn glob() {
+    check(include_str!("answers/glob.tsv"), |q| {
+        or_error(Glob::compile(from_utf8(q[0]).unwrap()).map(|glob| {
+            let good = NAMES.into_iter().filter(|name| glob.is_match(name));
+            good.collect::<Vec<_>>().join("|")
+        }))
+    });
+}
+
+#[test]
+fn filepath_match() {
+    check(include_str!("answers/filepath_match.tsv"), |q| {
+        let good = NAMES.into_iter().filter_map(|name| match filepath::matches(q[0], name.as_bytes()) {
+            Ok(true) => Some(name.to_owned()),
+            Ok(false) => None,
+            Err(_) => Some(format!("E{name}")),
+        });
+        good.collect::<Vec<_>>().join("|").into_bytes()
+    });
+}
+
+#[test]
+fn path() {
+    check(include_str!("answers/path.tsv"), |q| {
+        let once = [
+            filepath::base(q[0]).to_vec(),
+            filepath::dir(q[0]),
+            filepath::clean(q[0]),
+            filepath::ext(q[0]).to_vec(),
+            filepath::is_abs(q[0]).to_string().into_bytes(),
+        ];
+        let joined = [filepath::join(&[b"x", q[0]]), filepath::join(&[q[0], b"../y"])];
+        [&once[..], &once[..], &joined[..]].concat().join(&b'|')
     });
 }
