@@ -158,8 +158,8 @@ struct Object {
 struct Page<T> {
     #[serde(default)]
     metadata: PageMeta,
-    #[serde(default = "Vec::new")]
-    items: Vec<T>,
+    /// `null` when there are none.
+    items: Option<Vec<T>>,
 }
 
 #[derive(Default, Deserialize)]
@@ -394,7 +394,7 @@ impl Storage {
                 let _ = write!(uri, "&continue={}", crate::cluster::escape(token));
             }
             let page: Page<T> = self.cluster.caller().read(Action::List, &object, &uri, accept).await?;
-            items.extend(page.items);
+            items.extend(page.items.into_iter().flatten());
             token = page.metadata.token.filter(|token| !token.is_empty());
             if token.is_none() {
                 break;
