@@ -198,10 +198,10 @@ impl Glob {
                 match &self.steps[at] {
                     Step::Char(wanted) if *wanted == c => self.activate(&mut next, at + 1),
                     Step::Any if c != '/' => self.activate(&mut next, at + 1),
-                    Step::Set { negated, members } => {
-                        if members.iter().any(|&(low, high)| (low..=high).contains(&c)) != *negated {
-                            self.activate(&mut next, at + 1);
-                        }
+                    Step::Set { negated, members }
+                        if members.iter().any(|&(low, high)| (low..=high).contains(&c)) != *negated =>
+                    {
+                        self.activate(&mut next, at + 1);
                     }
                     Step::Run { across } if *across || c != '/' => self.activate(&mut next, at),
                     _ => {}

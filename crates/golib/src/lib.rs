@@ -4,6 +4,7 @@
 
 pub mod filepath;
 pub mod glob;
+pub mod regexp;
 pub mod semver;
 pub mod strconv;
 pub mod time;

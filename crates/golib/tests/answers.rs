@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used)]
 
 use pintle_golib::glob::Glob;
+use pintle_golib::regexp::Regex;
 use pintle_golib::semver::{Constraint, Version};
 use pintle_golib::{filepath, strconv, time};
 use std::fmt::Display;
@@ -153,5 +154,38 @@ fn path() {
         ];
         let joined = [filepath::join(&[b"x", q[0]]), filepath::join(&[q[0], b"../y"])];
         [&once[..], &once[..], &joined[..]].concat().join(&b'|')
+    });
+}
+
+#[test]
+fn regexp_match() {
+    fn shown(group: &Option<(usize, usize)>) -> String {
+        group.map_or("-1 -1".to_owned(), |(start, end)| format!("{start} {end}"))
+    }
+    check(include_str!("answers/regexp_match.tsv"), |q| match Regex::compile(q[0]) {
+        Err(error) => [b"E", &error.message()[..]].concat(),
+        Ok(regex) => {
+            let found = regex.find_all_groups(q[1], -1);
+            let one = |groups: &Vec<_>| format!("[{}]", groups.iter().map(shown).collect::<Vec<_>>().join(" "));
+            format!("[{}]", found.iter().map(one).collect::<Vec<_>>().join(" ")).into_bytes()
+        }
+    });
+}
+
+#[test]
+fn regexp_replace() {
+    let list = |parts: Vec<&[u8]>| parts.into_iter().map(strconv::quote_to_ascii).collect::<Vec<_>>().join(" ");
+    check(include_str!("answers/regexp_replace.tsv"), |q| {
+        let (regex, text) = (Regex::compile(q[1]).unwrap(), q[2]);
+        let number = || strconv::atoi(q[3]).unwrap();
+        match q[0] {
+            b"replace" => regex.replace_all(text, q[3]),
+            b"literal" => regex.replace_all_literal(text, q[3]),
+            b"split" => list(regex.split(text, number())).into_bytes(),
+            _ => {
+                let found = regex.find_all(text, number());
+                list(found.into_iter().map(|(start, end)| &text[start..end]).collect()).into_bytes()
+            }
+        }
     });
 }

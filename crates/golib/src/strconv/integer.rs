@@ -53,7 +53,6 @@ fn signed(function: &'static str, text: &[u8], base: u32, bits: u32) -> Result<i
     let size = if bits == 0 { 64 } else { bits };
     let limit = 1_u64 << (size.min(64) - 1);
     let clamp = if negative { limit.wrapping_neg().cast_signed() } else { (limit - 1).cast_signed() };
-    // The sign extension of a smaller limit: -128 for 8 bits.
     match digits(number, base, bits) {
         Ok(v) if negative && v <= limit => Ok(v.wrapping_neg().cast_signed()),
         Ok(v) if !negative && v < limit => Ok(v.cast_signed()),
