@@ -192,7 +192,7 @@ impl<'a> Reader<'a> {
         match self.next()? {
             EventKind::Alias(_) => Err(Stop::Aliased),
             EventKind::Scalar { properties, text, style } => {
-                let plain = style == Style::Plain && properties.tag.is_none();
+                let plain = style == Style::Plain && properties.is_none_or(|p| p.tag.is_none());
                 Ok(if plain { plain_text(&text) } else { Some(string(&text)) })
             }
             event => self.rest_of(&event).map(|()| None),

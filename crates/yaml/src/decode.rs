@@ -124,10 +124,14 @@ fn document<'a>(events: &mut Events<'a>, limits: &Limits, mode: Mode) -> Result<
             EventKind::DocumentStart => {}
             EventKind::DocumentEnd => return decoder.finish().map(Some),
             EventKind::Alias(name) => decoder.alias(name, event.start)?,
-            EventKind::Scalar { properties, text, style } => decoder.scalar(&properties, &text, style, event.start),
-            EventKind::SequenceStart(properties) => decoder.open(&properties, Items::List(Vec::new()), event.start),
+            EventKind::Scalar { properties, text, style } => {
+                decoder.scalar(properties.as_deref(), &text, style, event.start);
+            }
+            EventKind::SequenceStart(properties) => {
+                decoder.open(properties.as_deref(), Items::List(Vec::new()), event.start);
+            }
             EventKind::MappingStart(properties) => {
-                decoder.open(&properties, Items::Map(Box::default()), event.start);
+                decoder.open(properties.as_deref(), Items::Map(Box::default()), event.start);
             }
             EventKind::SequenceEnd | EventKind::MappingEnd => decoder.close(),
         }
@@ -146,6 +150,8 @@ fn mismatch(value: &Value, target: &str) -> Error {
     Error::json(format!("json: cannot unmarshal {kind} into Go value of type {target}"))
 }
 
+const NO_MAP: &str = "yaml: map merge requires map or sequence of maps as the value";
+
 /// A value with what go-yaml knows about it.
 struct Node {
     value: Value,
@@ -162,7 +168,7 @@ struct Node {
 }
 
 /// A map's keys as Go shows them, each with its value's line.
-type Keys = Rc<[(String, usize)]>;
+type Keys = Rc<[(String, u32)]>;
 
 /// A finished anchored node.
 struct Anchored {
@@ -179,19 +185,19 @@ struct Anchored {
 struct MapItems {
     entries: Vec<(Str, Value)>,
     key: Option<Key>,
-    strict: StrictKeys,
+    strict: Option<Box<StrictKeys>>,
 }
 
 /// In strict mode, the keys as Go shows them.
 #[derive(Default)]
 struct StrictKeys {
     seen: HashSet<String>,
-    in_order: Vec<(String, usize)>,
+    in_order: Vec<(String, u32)>,
 }
 
 impl StrictKeys {
     /// Adds a key, and complains if it was there.
-    fn add(&mut self, shown: &str, line: usize, complaints: &mut Vec<String>) {
+    fn add(&mut self, shown: &str, line: u32, complaints: &mut Vec<String>) {
         if self.seen.insert(shown.to_owned()) {
             self.in_order.push((shown.to_owned(), line));
         } else {
@@ -296,9 +302,9 @@ impl<'l> Decoder<'l> {
         Ok(self.root)
     }
 
-    fn open(&mut self, properties: &Properties<'_>, items: Items, mark: Mark) {
+    fn open(&mut self, properties: Option<&Properties<'_>>, items: Items, mark: Mark) {
         self.decodes += 1;
-        let anchor = properties.anchor.map(<[u8]>::to_vec);
+        let anchor = properties.and_then(|p| p.anchor).map(<[u8]>::to_vec);
         if let Some(name) = &anchor {
             self.anchors.insert(name.clone(), None);
         }
@@ -313,7 +319,7 @@ impl<'l> Decoder<'l> {
             Items::List(items) => Value::List(List::new(items)),
             Items::Map(map) => {
                 if self.mode.strict {
-                    keys = vec![map.strict.in_order.into()];
+                    keys = vec![map.strict.map(|strict| strict.in_order).unwrap_or_default().into()];
                 }
                 Value::Map(Map::of(MapKind::Any, map.entries))
             }
@@ -372,13 +378,17 @@ impl<'l> Decoder<'l> {
         Ok(())
     }
 
-    fn scalar(&mut self, properties: &Properties<'_>, text: &[u8], style: Style, mark: Mark) {
+    fn scalar(&mut self, properties: Option<&Properties<'_>>, text: &[u8], style: Style, mark: Mark) {
         self.decodes += 1;
-        let implicit = style == Style::Plain && properties.tag.is_none();
+        let tag = properties.and_then(|p| p.tag.as_deref());
         let is_merge = text == b"<<"
-            && (implicit || properties.tag.as_deref() == Some(b"tag:yaml.org,2002:merge"))
+            && tag.map_or(style == Style::Plain, |tag| tag == b"tag:yaml.org,2002:merge")
             && self.awaits_key();
-        let (scalar, text) = match &properties.tag {
+        if matches!(self.frames.last(), Some(Frame { items: Items::Map(map), .. }) if matches!(map.key, Some(Key::Merge)))
+        {
+            self.note(Step::Decode, NO_MAP, mark);
+        }
+        let (scalar, text) = match tag {
             None if style == Style::Plain => (resolve::v2(text, true), Cow::Borrowed(text)),
             None => (Scalar::Str, Cow::Borrowed(text)),
             Some(tag) => self.tagged(tag, text, mark),
@@ -398,7 +408,7 @@ impl<'l> Decoder<'l> {
             }
             Scalar::Timestamp | Scalar::Str => Value::String(Str::from(&*text)),
         };
-        if let Some(name) = properties.anchor {
+        if let Some(name) = properties.and_then(|p| p.anchor) {
             let anchored = Anchored {
                 value: value.clone(),
                 scalar: Some(scalar),
@@ -479,7 +489,7 @@ impl<'l> Decoder<'l> {
                 }
                 Some(Key::Text(key, shown)) => {
                     if self.mode.strict {
-                        map.strict.add(&shown, node.mark.line + 1, &mut self.duplicates);
+                        map.strict.get_or_insert_default().add(&shown, node.mark.line + 1, &mut self.duplicates);
                     }
                     map.entries.push((key, node.value));
                 }
@@ -487,7 +497,7 @@ impl<'l> Decoder<'l> {
                     let value = go_syntax(&node.value);
                     let message = format!("unsupported map key of type: {kind}, key: {shown}, value: {value}");
                     if self.mode.strict {
-                        map.strict.add(&shown, node.mark.line + 1, &mut self.duplicates);
+                        map.strict.get_or_insert_default().add(&shown, node.mark.line + 1, &mut self.duplicates);
                     }
                     self.note(Step::Keys, &message, node.mark);
                 }
@@ -534,7 +544,7 @@ impl<'l> Decoder<'l> {
                 list.items().iter().rev().filter_map(Value::as_map).cloned().collect()
             }
             _ => {
-                self.note(Step::Decode, "yaml: map merge requires map or sequence of maps as the value", node.mark);
+                self.note(Step::Decode, NO_MAP, node.mark);
                 return;
             }
         };
@@ -543,7 +553,7 @@ impl<'l> Decoder<'l> {
             items.entries.extend(map.snapshot());
         }
         for (shown, line) in node.keys.iter().rev().flat_map(|keys| keys.iter()) {
-            items.strict.add(shown, *line, &mut self.duplicates);
+            items.strict.get_or_insert_default().add(shown, *line, &mut self.duplicates);
         }
     }
 }

@@ -10,7 +10,7 @@ use std::borrow::Cow;
 /// At a line like `---x`: `invalid Yaml document separator: x`. The documents before it come first.
 pub fn split(text: &[u8]) -> impl Iterator<Item = Result<Cow<'_, [u8]>, Error>> {
     let mut rest = text;
-    let mut line_number = 0;
+    let mut line_number = 0_u32;
     std::iter::from_fn(move || {
         let document = rest;
         let mut length = 0;
@@ -18,7 +18,7 @@ pub fn split(text: &[u8]) -> impl Iterator<Item = Result<Cow<'_, [u8]>, Error>> 
             let end = rest.iter().position(|b| *b == b'\n').map_or(rest.len(), |at| at + 1);
             let line = &rest[..end];
             rest = &rest[end..];
-            line_number += 1;
+            line_number = line_number.saturating_add(1);
             if let Some(after) = line.strip_prefix(b"---") {
                 let after = after.trim_ascii();
                 if !after.is_empty() && !after.starts_with(b"#") {

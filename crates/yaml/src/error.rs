@@ -9,9 +9,9 @@ pub struct Error {
     /// go-yaml's text: `yaml: line 2: did not find expected key`; or encoding/json's.
     pub message: String,
     /// The line, from 1. go-yaml's message may name another one, or none: it counts in its own way.
-    pub line: usize,
+    pub line: u32,
     /// The column, in characters from 1.
-    pub column: usize,
+    pub column: u32,
 }
 
 /// Which of the steps of `sigs.k8s.io/yaml` failed: each puts its own words before the message.
@@ -23,8 +23,13 @@ enum Stage {
 
 impl Error {
     /// An error of the YAML text at a place (line and column from 0).
-    pub(crate) fn yaml(message: impl Into<String>, line: usize, column: usize) -> Self {
-        Self { stage: Stage::Yaml, message: message.into(), line: line + 1, column: column + 1 }
+    pub(crate) fn yaml(message: impl Into<String>, line: u32, column: u32) -> Self {
+        Self {
+            stage: Stage::Yaml,
+            message: message.into(),
+            line: line.saturating_add(1),
+            column: column.saturating_add(1),
+        }
     }
 
     /// The text is good, but not what the reader wants.

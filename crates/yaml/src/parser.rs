@@ -5,7 +5,7 @@
 
 use crate::{
     Error, Limits,
-    scanner::{Kind, Scanner, Token},
+    scanner::{Kind, Scanner, TagName, Token},
 };
 use std::borrow::Cow;
 
@@ -35,6 +35,9 @@ pub struct Properties<'a> {
     pub tag: Option<Vec<u8>>,
 }
 
+/// Most nodes have neither anchor nor tag.
+pub type MaybeProperties<'a> = Option<Box<Properties<'a>>>;
+
 /// What happens in a text.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum EventKind<'a> {
@@ -47,18 +50,18 @@ pub enum EventKind<'a> {
     /// A scalar.
     Scalar {
         /// Anchor and tag.
-        properties: Properties<'a>,
+        properties: MaybeProperties<'a>,
         /// Its text, unescaped and unfolded: valid UTF-8.
         text: Cow<'a, [u8]>,
         /// How it is written.
         style: Style,
     },
     /// A sequence begins.
-    SequenceStart(Properties<'a>),
+    SequenceStart(MaybeProperties<'a>),
     /// The innermost sequence ends.
     SequenceEnd,
     /// A mapping begins: keys and values follow in turn.
-    MappingStart(Properties<'a>),
+    MappingStart(MaybeProperties<'a>),
     /// The innermost mapping ends.
     MappingEnd,
 }
@@ -207,7 +210,7 @@ impl<'a> Events<'a> {
                 self.state = State::End;
                 return Ok(None);
             }
-            Kind::VersionDirective { .. } | Kind::TagDirective { .. } | Kind::DocumentStart => {
+            Kind::VersionDirective { .. } | Kind::TagDirective(_) | Kind::DocumentStart => {
                 self.directives()?;
                 let token = self.scanner.peek()?;
                 end = token.end;
@@ -227,18 +230,19 @@ impl<'a> Events<'a> {
     fn directives(&mut self) -> Result<(), Error> {
         self.tags.clear();
         let mut version_seen = false;
-        while matches!(self.peek()?, Kind::VersionDirective { .. } | Kind::TagDirective { .. }) {
+        while matches!(self.peek()?, Kind::VersionDirective { .. } | Kind::TagDirective(_)) {
             let token = self.take()?;
             match token.kind {
                 Kind::VersionDirective { .. } if version_seen => {
                     return Self::fail(token.start, "found duplicate %YAML directive");
                 }
                 Kind::VersionDirective { major: 1, minor: 1 } => version_seen = true,
-                Kind::TagDirective { handle, prefix } => {
+                Kind::TagDirective(name) => {
+                    let TagName { handle, rest } = *name;
                     if self.tags.iter().any(|(known, _)| *known == handle) {
                         return Self::fail(token.start, "found duplicate %TAG directive");
                     }
-                    self.tags.push((handle, prefix));
+                    self.tags.push((handle, rest));
                 }
                 _ => return Self::fail(token.start, "found incompatible YAML document"),
             }
@@ -250,7 +254,7 @@ impl<'a> Events<'a> {
         if matches!(
             self.peek()?,
             Kind::VersionDirective { .. }
-                | Kind::TagDirective { .. }
+                | Kind::TagDirective(_)
                 | Kind::DocumentStart
                 | Kind::DocumentEnd
                 | Kind::StreamEnd
@@ -275,12 +279,12 @@ impl<'a> Events<'a> {
     /// A scalar of which nothing is written.
     fn empty(&mut self) -> Result<Event<'a>, Error> {
         let start = self.scanner.peek()?.start;
-        Ok(Event { kind: empty_scalar(Properties::default()), start, end: start })
+        Ok(Event { kind: empty_scalar(None), start, end: start })
     }
 
     /// The same, after the indicator that it follows.
     fn empty_after(&self) -> Event<'a> {
-        Event { kind: empty_scalar(Properties::default()), start: self.passed, end: self.passed }
+        Event { kind: empty_scalar(None), start: self.passed, end: self.passed }
     }
 
     /// The node that comes next, to be followed by `then`.
@@ -297,7 +301,6 @@ impl<'a> Events<'a> {
             return Ok(Event { kind: EventKind::Alias(name), start, end: token.end });
         }
         let properties = self.properties()?;
-        let has_properties = properties.anchor.is_some() || properties.tag.is_some();
         let block = context != Context::Flow;
         let token = self.scanner.peek()?;
         let end = token.end;
@@ -317,7 +320,7 @@ impl<'a> Events<'a> {
             Kind::FlowMappingStart => (EventKind::MappingStart(properties), State::FlowMappingKey { first: true }),
             Kind::BlockSequenceStart if block => (EventKind::SequenceStart(properties), State::BlockSequence),
             Kind::BlockMappingStart if block => (EventKind::MappingStart(properties), State::BlockMappingKey),
-            _ if has_properties => {
+            _ if properties.is_some() => {
                 self.pop();
                 return Ok(Event { kind: empty_scalar(properties), start, end: start });
             }
@@ -334,7 +337,10 @@ impl<'a> Events<'a> {
     }
 
     /// Anchor and tag, in either order.
-    fn properties(&mut self) -> Result<Properties<'a>, Error> {
+    fn properties(&mut self) -> Result<MaybeProperties<'a>, Error> {
+        if !matches!(self.peek()?, Kind::Anchor(_) | Kind::Tag(_)) {
+            return Ok(None);
+        }
         let mut properties = Properties::default();
         let mut tag = None;
         loop {
@@ -343,14 +349,15 @@ impl<'a> Events<'a> {
                     properties.anchor = Some(name);
                     self.take()?;
                 }
-                Kind::Tag { .. } if tag.is_none() => tag = Some(self.take()?),
+                Kind::Tag(_) if tag.is_none() => tag = Some(self.take()?),
                 _ => break,
             }
         }
-        if let Some(Token { kind: Kind::Tag { handle, suffix }, start, .. }) = tag {
-            properties.tag = Some(self.full_tag(handle, suffix, start)?);
+        if let Some(Token { kind: Kind::Tag(name), start, .. }) = tag {
+            properties.tag = Some(self.full_tag(name.handle, name.rest, start)?);
         }
-        Ok(properties)
+        let some = properties.anchor.is_some() || properties.tag.is_some();
+        Ok(some.then(|| Box::new(properties)))
     }
 
     fn full_tag(&self, handle: &[u8], suffix: Vec<u8>, mark: Mark) -> Result<Vec<u8>, Error> {
@@ -442,7 +449,7 @@ impl<'a> Events<'a> {
             Kind::Key => {
                 let token = self.take()?;
                 self.state = State::FlowPairKey;
-                let kind = EventKind::MappingStart(Properties::default());
+                let kind = EventKind::MappingStart(None);
                 Ok(Event { kind, start: token.start, end: token.end })
             }
             _ => self.node_then(Context::Flow, State::FlowSequence { first: false }),
@@ -512,6 +519,6 @@ enum Context {
     Flow,
 }
 
-fn empty_scalar(properties: Properties<'_>) -> EventKind<'_> {
+fn empty_scalar(properties: MaybeProperties<'_>) -> EventKind<'_> {
     EventKind::Scalar { properties, text: Cow::Borrowed(b""), style: Style::Plain }
 }

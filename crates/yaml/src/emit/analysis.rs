@@ -61,6 +61,17 @@ pub(super) fn reads_as_text(text: &[u8], dialect: Dialect) -> bool {
     }
 }
 
+/// Characters that mean nothing wherever they stand after the first.
+const HARMLESS: [bool; 256] = {
+    let mut table = [false; 256];
+    let mut byte = 0_u8;
+    while byte < 128 {
+        table[byte as usize] = byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-' | b'.' | b'/' | b'=' | b'+');
+        byte += 1;
+    }
+    table
+};
+
 /// A character that is the first of a text.
 fn is_indicator_first(first: u8, blank_follows: bool) -> bool {
     match first {
@@ -74,6 +85,10 @@ fn is_indicator_first(first: u8, blank_follows: bool) -> bool {
 impl Analysis {
     pub(super) fn of(text: &[u8], dialect: Dialect) -> Self {
         let mut facts = Facts::default();
+        // Words and paths need no closer look.
+        if text.first().is_some_and(u8::is_ascii_alphanumeric) && text.iter().all(|b| HARMLESS[usize::from(*b)]) {
+            return facts.conclude(dialect);
+        }
         let mut at = 0;
         // libyaml takes the start of a text for a blank.
         let mut after_blank = true;

@@ -6,9 +6,9 @@ pub struct Mark {
     /// Bytes from the start.
     pub offset: usize,
     /// Line, from 0.
-    pub line: usize,
+    pub line: u32,
     /// Characters from the start of the line, from 0.
-    pub column: usize,
+    pub column: u32,
 }
 
 pub(crate) struct Cursor<'a> {
@@ -28,8 +28,9 @@ fn line_break(text: &[u8]) -> Option<(usize, &'static [u8])> {
     }
 }
 
-fn characters(bytes: &[u8]) -> usize {
-    bytes.iter().filter(|b| **b & 0xC0 != 0x80).count()
+/// How many characters there are. (Beyond four thousand millions it does not matter how many.)
+fn characters(bytes: &[u8]) -> u32 {
+    bytes.iter().map(|b| u32::from(*b & 0xC0 != 0x80)).fold(0, u32::wrapping_add)
 }
 
 impl<'a> Cursor<'a> {
@@ -65,12 +66,12 @@ impl<'a> Cursor<'a> {
     /// Passes so many bytes of ASCII within the line.
     pub(crate) fn advance(&mut self, bytes: usize) {
         self.mark.offset += bytes;
-        self.mark.column += bytes;
+        self.mark.column = self.mark.column.wrapping_add(u32::try_from(bytes).unwrap_or(u32::MAX));
     }
 
     /// Passes so many bytes within the line.
     pub(crate) fn advance_text(&mut self, bytes: usize) {
-        self.mark.column += characters(&self.rest()[..bytes]);
+        self.mark.column = self.mark.column.wrapping_add(characters(&self.rest()[..bytes]));
         self.mark.offset += bytes;
     }
 
@@ -98,7 +99,7 @@ impl<'a> Cursor<'a> {
     /// Passes a line break, and says what it stands for in a scalar.
     pub(crate) fn take_break(&mut self) -> Option<&'static [u8]> {
         let (bytes, meaning) = line_break(self.rest())?;
-        self.mark = Mark { offset: self.mark.offset + bytes, line: self.mark.line + 1, column: 0 };
+        self.mark = Mark { offset: self.mark.offset + bytes, line: self.mark.line.wrapping_add(1), column: 0 };
         Some(meaning)
     }
 
@@ -128,7 +129,7 @@ impl<'a> Cursor<'a> {
     pub(crate) fn end_line(&mut self) {
         if self.mark.column != 0 {
             self.mark.column = 0;
-            self.mark.line += 1;
+            self.mark.line = self.mark.line.wrapping_add(1);
         }
     }
 }

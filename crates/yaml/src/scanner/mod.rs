@@ -13,7 +13,7 @@ pub use cursor::Mark;
 use std::{borrow::Cow, collections::VecDeque};
 
 /// How far after its start a key's `:` may be, in characters.
-const KEY_REACH: usize = 1024;
+const KEY_REACH: u32 = 1024;
 
 /// What the next token cannot get past, whichever it is.
 const LONGEST_LOOK: usize = 4;
@@ -22,7 +22,7 @@ const LONGEST_LOOK: usize = 4;
 pub(crate) enum Kind<'a> {
     StreamEnd,
     VersionDirective { major: u8, minor: u8 },
-    TagDirective { handle: &'a [u8], prefix: Vec<u8> },
+    TagDirective(Box<TagName<'a>>),
     DocumentStart,
     DocumentEnd,
     BlockSequenceStart,
@@ -38,8 +38,16 @@ pub(crate) enum Kind<'a> {
     Value,
     Alias(&'a [u8]),
     Anchor(&'a [u8]),
-    Tag { handle: &'a [u8], suffix: Vec<u8> },
+    Tag(Box<TagName<'a>>),
     Scalar { text: Cow<'a, [u8]>, style: Style },
+}
+
+/// A tag as it is written, or what a directive says about its handle.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct TagName<'a> {
+    pub(crate) handle: &'a [u8],
+    /// What follows the handle; in a directive, what the handle stands for.
+    pub(crate) rest: Vec<u8>,
 }
 
 #[derive(Debug, Clone, PartialEq)]
@@ -124,7 +132,15 @@ impl<'a> Scanner<'a> {
     }
 
     /// Scans until it is certain what the first token in the queue is.
+    #[inline]
     fn fill(&mut self) -> Result<(), Error> {
+        match self.queue.front() {
+            Some(first) if first.key_level.is_none() => Ok(()),
+            _ => self.fill_slowly(),
+        }
+    }
+
+    fn fill_slowly(&mut self) -> Result<(), Error> {
         loop {
             if let Some(first) = self.queue.front() {
                 match first.key_level {
@@ -169,7 +185,7 @@ impl<'a> Scanner<'a> {
     fn live_key(&mut self, level: usize) -> Result<Option<KeyStart>, Error> {
         let Some(key) = self.levels[level].key else { return Ok(None) };
         let here = self.at.mark();
-        if key.mark.line == here.line && here.column <= key.mark.column + KEY_REACH {
+        if key.mark.line == here.line && here.column <= key.mark.column.saturating_add(KEY_REACH) {
             return Ok(Some(key));
         }
         if key.required {
@@ -234,7 +250,7 @@ impl<'a> Scanner<'a> {
     }
 
     /// Begins a block collection at a column, if that is deeper than the one we are in.
-    fn roll(&mut self, column: usize, number: Option<usize>, kind: Kind<'a>, mark: Mark) -> Result<(), Error> {
+    fn roll(&mut self, column: u32, number: Option<usize>, kind: Kind<'a>, mark: Mark) -> Result<(), Error> {
         let column = i32::try_from(column).unwrap_or(i32::MAX);
         if !self.in_block() || self.indent >= column {
             return Ok(());

@@ -1,6 +1,6 @@
 //! Directives, anchors, aliases and tags.
 
-use super::{Kind, Mark, Scanner};
+use super::{Kind, Mark, Scanner, TagName};
 use crate::Error;
 
 fn is_word(byte: u8) -> bool {
@@ -92,7 +92,7 @@ impl<'a> Scanner<'a> {
         if !self.at.is_blank_or_end(0) {
             return self.fail("did not find expected whitespace or line break");
         }
-        Ok(Kind::TagDirective { handle, prefix })
+        Ok(Kind::TagDirective(Box::new(TagName { handle, rest: prefix })))
     }
 
     /// An anchor or alias.
@@ -118,7 +118,7 @@ impl<'a> Scanner<'a> {
         if !self.at.is_blank_or_end(0) {
             return self.fail("did not find expected whitespace or line break");
         }
-        self.push(Kind::Tag { handle, suffix }, start);
+        self.push(Kind::Tag(Box::new(TagName { handle, rest: suffix })), start);
         Ok(())
     }
 
