@@ -181,6 +181,7 @@ fn basic(value: &Value) -> Option<Basic<'_>> {
         Value::Float64(f) => Basic::Float(*f),
         Value::Complex128(c) => Basic::Complex(**c),
         Value::String(s) => Basic::Text(s),
+        Value::Object(o) => Basic::Int(o.int()?),
         _ => return None,
     })
 }

@@ -18,7 +18,7 @@ impl Template {
     /// Go's parse errors, with the line.
     pub fn parse(name: &str, source: impl Into<Arc<[u8]>>, functions: &FunctionTable) -> Result<Self, ParseError> {
         let source: Arc<[u8]> = source.into();
-        let trees = parser::parse(name, &source, functions)?;
+        let trees = parser::parse(name, &source, functions).map_err(|e| *e)?;
         let mut file = File {
             source: &source,
             functions,

@@ -1,6 +1,6 @@
 //! What stands behind a dot: methods first, then fields and keys. The only place that knows.
 
-use crate::methods::{BuiltMethod, DURATION_METHODS, TIME_METHODS};
+use crate::methods::{DURATION_METHODS, TIME_METHODS};
 use crate::run::MissingKey;
 use pintle_value::{CallError, List, ListKind, Map, MapKind, Method, Object, Value};
 use std::rc::Rc;
@@ -22,7 +22,6 @@ impl Slot {
 #[derive(Clone, Copy)]
 pub(crate) enum MethodRef {
     Named(&'static Method),
-    Built(&'static BuiltMethod),
     Object(&'static [&'static str]),
 }
 
@@ -38,8 +37,8 @@ impl MethodRef {
                 _ => None,
             },
             Value::Object(object) => object.method(name).map(Self::Object),
-            Value::Time(_) => TIME_METHODS.iter().find(|m| m.name == name).map(Self::Built),
-            Value::Duration(_) => DURATION_METHODS.iter().find(|m| m.name == name).map(Self::Built),
+            Value::Time(_) => TIME_METHODS.iter().find(|m| m.name == name).map(Self::Named),
+            Value::Duration(_) => DURATION_METHODS.iter().find(|m| m.name == name).map(Self::Named),
             _ => None,
         }
     }
@@ -47,7 +46,6 @@ impl MethodRef {
     pub(crate) fn params(&self) -> &'static [&'static str] {
         match self {
             Self::Named(method) => method.params,
-            Self::Built(method) => method.params,
             Self::Object(params) => params,
         }
     }
@@ -55,7 +53,6 @@ impl MethodRef {
     pub(crate) fn call(&self, receiver: &Value, name: &str, arguments: &[Value]) -> Result<Value, CallError> {
         match (self, receiver) {
             (Self::Named(method), _) => (method.call)(receiver, arguments),
-            (Self::Built(method), _) => (method.call)(receiver, arguments),
             (Self::Object(_), Value::Object(object)) => object.call(name, arguments),
             (Self::Object(_), _) => Err(CallError(format!("no method {name}"))),
         }

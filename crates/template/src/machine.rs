@@ -55,30 +55,42 @@ pub(crate) struct Machine {
     frames: Vec<Frame>,
 }
 
-/// Why a step failed; the place is added by who knows it.
-enum Failure {
+/// Why a step failed; the place is added by who knows it. One word, so that steps return it cheaply.
+struct Failure(Box<FailureKind>);
+
+enum FailureKind {
     Message(String),
     Function(String, FuncError),
     Limit(Limit),
 }
 
+impl From<FailureKind> for Failure {
+    #[cold]
+    fn from(kind: FailureKind) -> Self {
+        Self(Box::new(kind))
+    }
+}
+
 impl From<Limit> for Failure {
+    #[cold]
     fn from(limit: Limit) -> Self {
-        Self::Limit(limit)
+        FailureKind::Limit(limit).into()
     }
 }
 
 impl From<String> for Failure {
+    #[cold]
     fn from(message: String) -> Self {
-        Self::Message(message)
+        FailureKind::Message(message).into()
     }
 }
 
 impl From<FieldError> for Failure {
+    #[cold]
     fn from(error: FieldError) -> Self {
         match error {
-            FieldError::Message(message) => Self::Message(message),
-            FieldError::Call(name, error) => Self::Function(name, FuncError::Text(error.0)),
+            FieldError::Message(message) => message.into(),
+            FieldError::Call(name, error) => FailureKind::Function(name, FuncError::Text(error.0)).into(),
         }
     }
 }
@@ -162,11 +174,11 @@ impl Machine {
 
 fn error(environment: &Environment<'_>, template: &Template, body: u32, site: u32, failure: Failure) -> Box<Error> {
     let place = template.place(&template.bodies[body as usize], site);
-    let (message, cause) = match failure {
-        Failure::Message(message) => (message, Cause::None),
-        Failure::Limit(limit) => (limit_message(environment, limit), Cause::Limit(limit)),
-        Failure::Function(name, FuncError::Text(text)) => (format!("error calling {name}"), Cause::Function(text)),
-        Failure::Function(name, FuncError::Template(inner)) => {
+    let (message, cause) = match *failure.0 {
+        FailureKind::Message(message) => (message, Cause::None),
+        FailureKind::Limit(limit) => (limit_message(environment, limit), Cause::Limit(limit)),
+        FailureKind::Function(name, FuncError::Text(text)) => (format!("error calling {name}"), Cause::Function(text)),
+        FailureKind::Function(name, FuncError::Template(inner)) => {
             (format!("error calling {name}"), Cause::Template(inner))
         }
     };
@@ -262,13 +274,14 @@ impl Execution<'_, '_> {
                 }
                 Op::TopPath(names) => {
                     let receiver = Slot { interface: self.interface, value: self.pop() };
-                    let value = match self.walk(template, &receiver, names) {
-                        Ok(value) => value,
+                    match self.walk(template, &receiver, names) {
+                        Ok(value) => self.push(value),
                         // Only a method's error is at this node; the others are where the receiver was computed.
-                        Err(Failure::Message(message)) => return Err(self.inherit(Failure::Message(message))),
+                        Err(failure) if matches!(*failure.0, FailureKind::Message(_)) => {
+                            return Err(self.inherit(failure));
+                        }
                         Err(failure) => return Err(failure),
-                    };
-                    self.push(value);
+                    }
                 }
                 Op::Dot => {
                     self.at = step;
@@ -309,25 +322,9 @@ impl Execution<'_, '_> {
                     check(&mut self.machine.stack[at], interface, template.types[usize::from(wanted)])?;
                 }
                 Op::Method { name, count, piped, skip } => {
-                    let receiver = Slot { interface: self.interface, value: self.pop() };
-                    let name = &template.names[name as usize];
-                    match method(&receiver, name, self.environment.options.missing_key)? {
-                        None => {
-                            if piped {
-                                self.pop();
-                            }
-                            self.push_plain(Value::Nil);
-                            self.here = skip as usize;
-                        }
-                        Some(method) => {
-                            let wanted = method.params().len();
-                            let got = usize::from(count) + usize::from(piped);
-                            if wanted != got {
-                                let message = format!("wrong number of args for {name}: want {wanted} got {got}");
-                                return Err(Failure::Message(message));
-                            }
-                            self.machine.pending.push(Pending { receiver: receiver.value, method });
-                        }
+                    let got = usize::from(count) + usize::from(piped);
+                    if !self.begin_method(&template.names[name as usize], got, piped)? {
+                        self.here = skip as usize;
                     }
                 }
                 Op::MethodArgument(index) => {
@@ -339,21 +336,12 @@ impl Execution<'_, '_> {
                 }
                 Op::MethodNil(index) => {
                     self.at = step;
-                    let wanted = self.parameter(index as usize);
-                    if !crate::compile::can_be_nil(wanted) {
-                        return Err(Failure::Message(format!("cannot assign nil to {}", wanted.name())));
-                    }
-                    let mut value = Value::Nil;
-                    check(&mut value, false, wanted)?;
-                    self.push_plain(value);
+                    self.method_nil(index as usize)?;
                 }
                 Op::MethodLiteral { literal, index } => {
                     self.at = step;
-                    let wanted = self.parameter(index as usize);
-                    let literal: &Literal = &template.literals[literal as usize];
-                    let site = template.site_table[template.bodies[body].sites[step] as usize];
-                    let constant = typed_literal(literal, wanted, || template.print_site(&site))?;
-                    self.push_plain(thaw(&constant));
+                    let site = template.bodies[body].sites[step];
+                    self.method_literal(template, &template.literals[literal as usize], index as usize, site)?;
                 }
                 Op::MethodCall { count, piped } => {
                     self.state.charge(&self.environment, 1)?;
@@ -406,10 +394,8 @@ impl Execution<'_, '_> {
                 }
                 Op::EndWith => self.dot = self.machine.dots.pop().unwrap_or_default(),
                 Op::Range { pairs, otherwise } => {
-                    let value = self.pop();
-                    match items(value, pairs)? {
-                        Some(items) => self.machine.loops.push(Loop { items, outer_dot: self.dot.clone() }),
-                        None => self.here = otherwise as usize,
+                    if !self.begin_loop(pairs)? {
+                        self.here = otherwise as usize;
                     }
                 }
                 Op::Next { element, index, exit } => {
@@ -425,30 +411,84 @@ impl Execution<'_, '_> {
                 }
                 Op::Find(which) => {
                     self.at = step;
-                    let name = &template.templates[which as usize];
-                    if self.state.find(&self.environment, name).is_none() {
-                        let name = pintle_golib::strconv::quote(name);
-                        return Err(Failure::Message(format!("template {name} not defined")));
-                    }
-                    let limit = self.environment.options.limits.depth;
-                    if self.state.frames >= limit {
-                        return Err(Failure::Message(format!("exceeded maximum template depth ({limit})")));
-                    }
+                    self.find(&template.templates[which as usize])?;
                 }
-                Op::Template(which) => {
-                    self.state.charge(&self.environment, 1)?;
-                    let name = &template.templates[which as usize];
-                    let Some(target) = self.state.find(&self.environment, name) else {
-                        let name = pintle_golib::strconv::quote(name);
-                        return Err(Failure::Message(format!("template {name} not defined")));
-                    };
-                    let data = self.pop();
-                    return Ok(Flow::Enter(target, data));
-                }
+                Op::Template(which) => return self.template(&template.templates[which as usize]),
                 Op::Return => return Ok(Flow::Return),
-                Op::Fail(message) => return Err(Failure::Message(template.messages[message as usize].clone())),
+                Op::Fail(message) => return Err(template.messages[message as usize].clone().into()),
             }
         }
+    }
+
+    /// Begins the call of a method of the receiver on top; false if the receiver is invalid, and so is the result.
+    fn begin_method(&mut self, name: &str, got: usize, piped: bool) -> Result<bool, Failure> {
+        let receiver = Slot { interface: self.interface, value: self.pop() };
+        let Some(method) = method(&receiver, name, self.environment.options.missing_key)? else {
+            if piped {
+                self.pop();
+            }
+            self.push_plain(Value::Nil);
+            return Ok(false);
+        };
+        let wanted = method.params().len();
+        if wanted != got {
+            return Err(format!("wrong number of args for {name}: want {wanted} got {got}").into());
+        }
+        self.machine.pending.push(Pending { receiver: receiver.value, method });
+        Ok(true)
+    }
+
+    fn method_nil(&mut self, index: usize) -> Result<(), Failure> {
+        let wanted = self.parameter(index);
+        if !crate::compile::can_be_nil(wanted) {
+            return Err(format!("cannot assign nil to {}", wanted.name()).into());
+        }
+        let mut value = Value::Nil;
+        check(&mut value, false, wanted)?;
+        self.push_plain(value);
+        Ok(())
+    }
+
+    fn method_literal(
+        &mut self,
+        template: &Template,
+        literal: &Literal,
+        index: usize,
+        site: u32,
+    ) -> Result<(), Failure> {
+        let site = template.site_table[site as usize];
+        let constant = typed_literal(literal, self.parameter(index), || template.print_site(&site))?;
+        self.push_plain(thaw(&constant));
+        Ok(())
+    }
+
+    /// Begins a loop over the top; false if there is nothing to go through.
+    fn begin_loop(&mut self, pairs: bool) -> Result<bool, Failure> {
+        let items = items(self.pop(), pairs)?;
+        Ok(match items {
+            Some(items) => {
+                self.machine.loops.push(Loop { items, outer_dot: self.dot.clone() });
+                true
+            }
+            None => false,
+        })
+    }
+
+    fn find(&mut self, name: &[u8]) -> Result<(), Failure> {
+        if self.state.find(&self.environment, name).is_none() {
+            return Err(not_defined(name));
+        }
+        let limit = self.environment.options.limits.depth;
+        if self.state.frames >= limit {
+            return Err(format!("exceeded maximum template depth ({limit})").into());
+        }
+        Ok(())
+    }
+
+    fn template(&mut self, name: &[u8]) -> Result<Flow, Failure> {
+        self.state.charge(&self.environment, 1)?;
+        let target = self.state.find(&self.environment, name).ok_or_else(|| not_defined(name))?;
+        Ok(Flow::Enter(target, self.pop()))
     }
 
     /// Makes a failure be at the place of an earlier step.
@@ -490,7 +530,7 @@ impl Execution<'_, '_> {
             Callee::Builtin(which) => builtins::call(*which, arguments, self.interface).map_err(FuncError::Text),
         };
         stack.truncate(start);
-        let value = result.map_err(|error| Failure::Function(callee.name().to_owned(), error))?;
+        let value = result.map_err(|error| FailureKind::Function(callee.name().to_owned(), error))?;
         if let Value::String(text) = &value {
             self.state.charge_bytes(text.len())?;
             self.state.charge(&self.environment, text.len() as u64 / BYTES_PER_STEP)?;
@@ -520,12 +560,12 @@ impl Execution<'_, '_> {
             if let Some(last) = arguments.last_mut()
                 && let Err(message) = check(last, false, wanted)
             {
-                return Err(self.inherit(Failure::Message(message)));
+                return Err(self.inherit(message.into()));
             }
         }
         let result = pending.method.call(&pending.receiver, name, arguments);
         stack.truncate(start);
-        let value = result.map_err(|e| Failure::Function(name.to_owned(), FuncError::Text(e.0)))?;
+        let value = result.map_err(|e| FailureKind::Function(name.to_owned(), FuncError::Text(e.0)))?;
         self.interface = matches!(value, Value::Nil);
         self.machine.stack.push(value);
         Ok(())
@@ -540,7 +580,7 @@ impl Execution<'_, '_> {
             Value::Object(object) if direct && let Some(text) = object.direct_text() => {
                 self.out.extend_from_slice(text.as_bytes());
             }
-            value => fmt::print_value(value, self.out).map_err(|e| Failure::Message(e.to_string()))?,
+            value => fmt::print_value(value, self.out).map_err(|e| e.to_string())?,
         }
         self.state.charge_bytes(self.out.len() - before)?;
         Ok(())
@@ -595,6 +635,10 @@ impl Execution<'_, '_> {
     }
 }
 
+fn not_defined(name: &[u8]) -> Failure {
+    format!("template {} not defined", pintle_golib::strconv::quote(name)).into()
+}
+
 enum Key {
     Index(usize),
     Text(Str),
@@ -630,7 +674,7 @@ fn items(value: Value, pairs: bool) -> Result<Option<Items>, Failure> {
         && matches!(value, Value::Int(_) | Value::Int64(_) | Value::Uint8(_) | Value::Uint64(_) | Value::Duration(_))
     {
         let value = shown(&value);
-        return Err(Failure::Message(format!("can't use {value} to iterate over more than one variable")));
+        return Err(format!("can't use {value} to iterate over more than one variable").into());
     }
     #[allow(clippy::cast_possible_wrap)] // they count up from zero to an i64
     let items = match value {
@@ -656,7 +700,7 @@ fn items(value: Value, pairs: bool) -> Result<Option<Items>, Failure> {
         #[allow(clippy::cast_possible_truncation)] // counts up to a u8
         Value::Uint8(n) => count(i64::from(n), |at| Value::Uint8(at as u8)),
         Value::Uint64(n) => (n > 0).then_some(Items::Count { at: 0, end: n, make: Value::Uint64 }),
-        other => return Err(Failure::Message(format!("range can't iterate over {}", shown(&other)))),
+        other => return Err(format!("range can't iterate over {}", shown(&other)).into()),
     };
     Ok(items)
 }

@@ -11,11 +11,7 @@ use pintle_golib::strconv;
 const MAX_DEPTH: u32 = 200;
 
 /// Parses a file: its own body and those it defines.
-pub(crate) fn parse<'s>(
-    name: &'s str,
-    source: &'s [u8],
-    functions: &'s FunctionTable,
-) -> Result<Vec<Tree<'s>>, ParseError> {
+pub(crate) fn parse<'s>(name: &'s str, source: &'s [u8], functions: &'s FunctionTable) -> Parsed<Vec<Tree<'s>>> {
     let mut parser = Parser {
         name,
         source,
@@ -88,11 +84,11 @@ impl Control {
     }
 }
 
-type Parsed<T> = Result<T, ParseError>;
+type Parsed<T> = Result<T, Box<ParseError>>;
 
 impl<'s> Parser<'s> {
-    fn error(&self, message: impl Into<String>) -> ParseError {
-        ParseError { name: self.name.to_owned(), line: self.lexer.last_line(), message: message.into() }
+    fn error(&self, message: impl Into<String>) -> Box<ParseError> {
+        Box::new(ParseError { name: self.name.to_owned(), line: self.lexer.last_line(), message: message.into() })
     }
 
     fn text(&self, token: Token) -> &'s [u8] {
@@ -133,7 +129,7 @@ impl<'s> Parser<'s> {
         if token.kind == kind { Ok(token) } else { Err(self.unexpected(token, context)) }
     }
 
-    fn unexpected(&self, token: Token, context: &str) -> ParseError {
+    fn unexpected(&self, token: Token, context: &str) -> Box<ParseError> {
         if token.kind == Kind::Error {
             let message = self.lexer.message();
             return self.error(match self.action_line.filter(|&line| line != token.line) {

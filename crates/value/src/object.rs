@@ -88,6 +88,11 @@ pub trait Object: Any {
     /// What encoding/json sees: a map for a struct (keys in declared order), a string where the type marshals itself.
     fn json(&self) -> Value;
 
+    /// The number, where the type is no struct but a named int: `time.Month`.
+    fn int(&self) -> Option<i64> {
+        None
+    }
+
     /// Whether there is an unexported field of this name.
     fn hides(&self, name: &str) -> bool {
         let _ = name;
