@@ -298,6 +298,10 @@ fn classify(action: Action, status: &Status, has_field_conflicts: bool) -> Class
         (_, 403) if names_cause(status, "NamespaceTerminating") => Class::Transient,
         ("Conflict", _) | (_, 409 | 412) => Class::Stale,
         ("NotFound", _) | (_, 404) => Class::NotFound,
+        // A field that the kind does not have, or one of the wrong type: server-side apply calls it an internal error.
+        (_, 500) if status.message.starts_with("failed to create typed patch object") => Class::Invalid,
+        // It is not the identity's rights that are missing.
+        (_, 403) if status.message.contains("denied the request") => Class::Invalid,
         ("Forbidden", _) | (_, 403) => Class::Forbidden,
         ("Unauthorized", _) | (_, 401) => Class::Unauthorized,
         ("Invalid" | "BadRequest" | "RequestEntityTooLarge", _) | (_, 400 | 413 | 415 | 422) => Class::Invalid,
@@ -377,6 +381,17 @@ mod tests {
             (
                 Action::Apply,
                 json!({"code": 400, "reason": "BadRequest", "message": "strict decoding error"}),
+                Class::Invalid,
+            ),
+            (
+                Action::Apply,
+                json!({"code": 500, "message": "failed to create typed patch object (shop/c; /v1, Kind=ConfigMap): .dta: field not declared in schema"}),
+                Class::Invalid,
+            ),
+            (Action::Apply, json!({"code": 500, "message": "failed calling webhook \"x\""}), Class::Transient),
+            (
+                Action::Apply,
+                json!({"code": 403, "message": "admission webhook \"x\" denied the request: no"}),
                 Class::Invalid,
             ),
             (Action::List, json!({"code": 429}), Class::Transient),
