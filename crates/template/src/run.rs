@@ -42,12 +42,13 @@ pub struct Limits {
     pub nesting: u32,
 }
 
-/// The stack that a level of [`Limits::nesting`] takes at most, in bytes.
-pub const NESTING_STACK: usize = 3 << 10;
+/// The stack that a level of [`Limits::nesting`] takes at most, in bytes, a debug build included. The thread of a run
+/// needs this times the limit.
+pub const NESTING_STACK: usize = 8 << 10;
 
 impl Default for Limits {
     fn default() -> Self {
-        Self { steps: 500_000_000, bytes: 1 << 30, depth: 100_000, nesting: 2_000 }
+        Self { steps: 500_000_000, bytes: 1 << 30, depth: 100_000, nesting: 1_500 }
     }
 }
 
