@@ -2,6 +2,7 @@
 //!
 //! Every module here answers exactly as its Go counterpart does, bugs included, because charts show the difference.
 
+pub mod cases;
 pub mod filepath;
 pub mod glob;
 pub mod regexp;

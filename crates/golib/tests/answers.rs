@@ -4,7 +4,7 @@
 use pintle_golib::glob::Glob;
 use pintle_golib::regexp::Regex;
 use pintle_golib::semver::{Constraint, Version};
-use pintle_golib::{filepath, strconv, time};
+use pintle_golib::{cases, filepath, strconv, time};
 use std::fmt::Display;
 use std::str::from_utf8;
 
@@ -187,5 +187,12 @@ fn regexp_replace() {
                 list(found.into_iter().map(|(start, end)| &text[start..end]).collect()).into_bytes()
             }
         }
+    });
+}
+
+#[test]
+fn cases_of_words() {
+    check(include_str!("answers/cases.tsv"), |q| {
+        format!("{}|{}|{}", cases::snake(q[0]), cases::kebab(q[0]), cases::pascal(q[0])).into_bytes()
     });
 }

@@ -1,0 +1,141 @@
+//! huandu/xstrings 1.5: snake, kebab and Pascal case, with its notion of words.
+
+use crate::unicode::{is_letter, is_number, is_space, is_upper, to_lower, to_upper};
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Kind {
+    /// Begins with a capital.
+    Capital,
+    /// Letters that are no capitals.
+    Small,
+    Number,
+    /// A blank, `-` or `_`; one character each.
+    Connector,
+    /// Punctuation; within a run of it `-` and `_` are no connectors.
+    Mark,
+    /// Anything else: letters without case, symbols.
+    Other,
+}
+
+/// `unicode.IsPunct`, of other scripts only the usual marks.
+fn is_mark(c: char) -> bool {
+    match c {
+        '$' | '+' | '<' | '=' | '>' | '^' | '`' | '|' | '~' | '\u{2044}' | '\u{2052}' => false,
+        '\u{a1}' | '\u{a7}' | '\u{ab}' | '\u{b6}' | '\u{b7}' | '\u{bb}' | '\u{bf}' => true,
+        '\u{2010}'..='\u{2027}' | '\u{2030}'..='\u{205e}' | '\u{3001}'..='\u{3003}' | '\u{3008}'..='\u{3011}' => true,
+        _ => c.is_ascii_punctuation(),
+    }
+}
+
+fn kind(c: char) -> Kind {
+    match c {
+        '-' | '_' => Kind::Connector,
+        _ if is_space(c) => Kind::Connector,
+        _ if is_upper(c) => Kind::Capital,
+        _ if is_number(c) => Kind::Number,
+        _ if is_letter(c) && (c.is_lowercase() || to_lower(c) != c) => Kind::Small,
+        _ if is_mark(c) => Kind::Mark,
+        _ => Kind::Other,
+    }
+}
+
+/// Splits off the first piece: `HTTPServer` is `HTTP` and `Server`.
+fn piece(text: &[char]) -> Option<(Kind, &[char], &[char])> {
+    let first = kind(*text.first()?);
+    let run = |from: usize, wanted: Kind| text[from..].iter().take_while(|&&c| kind(c) == wanted).count();
+    let len = match first {
+        Kind::Connector => 1,
+        Kind::Capital => {
+            let capitals = run(0, Kind::Capital);
+            let small = run(capitals, Kind::Small);
+            match (capitals, small) {
+                (1, _) => 1 + small,
+                (_, 0) => capitals,
+                _ => capitals - 1,
+            }
+        }
+        Kind::Mark => text.iter().take_while(|&&c| is_mark(c)).count(),
+        _ => run(0, first),
+    };
+    let (piece, rest) = text.split_at(len);
+    Some((first, piece, rest))
+}
+
+fn joined(text: &[u8], connector: char) -> String {
+    let text: Vec<char> = String::from_utf8_lossy(text).chars().collect();
+    let mut out = String::with_capacity(text.len() + 8);
+    let mut rest = &text[..];
+    // Whether a word has just ended, so that the next one needs a connector.
+    let mut after_word = false;
+    let lower =
+        |out: &mut String, piece: &[char]| out.extend(piece.iter().map(|&c| if is_upper(c) { to_lower(c) } else { c }));
+    while let Some((first, word, tail)) = piece(rest) {
+        rest = tail;
+        match first {
+            Kind::Connector => out.push(connector),
+            Kind::Mark => out.extend(word),
+            _ => {
+                if after_word {
+                    out.push(connector);
+                }
+                lower(&mut out, word);
+                if first == Kind::Number {
+                    // 2m3s is one word.
+                    while let Some((Kind::Small | Kind::Number, more, tail)) = piece(rest) {
+                        lower(&mut out, more);
+                        rest = tail;
+                    }
+                } else if let Some((Kind::Number, number, tail)) = piece(rest) {
+                    // A number belongs to the word before it, unless small letters follow.
+                    let followed = matches!(piece(tail), Some((Kind::Small, ..)));
+                    if !followed {
+                        lower(&mut out, number);
+                        rest = tail;
+                    }
+                }
+            }
+        }
+        after_word = !matches!(first, Kind::Connector | Kind::Mark);
+    }
+    out
+}
+
+/// `ToSnakeCase`: `HTTPServer2xx` becomes `http_server_2xx`.
+pub fn snake(text: &[u8]) -> String {
+    joined(text, '_')
+}
+
+/// `ToKebabCase`: `HTTPServer2xx` becomes `http-server-2xx`.
+pub fn kebab(text: &[u8]) -> String {
+    joined(text, '-')
+}
+
+/// `ToPascalCase`: `some_words` becomes `SomeWords`, `HTTPServer` becomes `Httpserver`.
+pub fn pascal(text: &[u8]) -> String {
+    let text: Vec<char> = String::from_utf8_lossy(text).chars().collect();
+    let is_connector = |c: &&char| kind(**c) == Kind::Connector;
+    let mut out = String::with_capacity(text.len());
+    let mut rest = &text[..];
+    while !rest.is_empty() {
+        let (connectors, tail) = rest.split_at(rest.iter().take_while(is_connector).count());
+        let (word, tail) = tail.split_at(tail.iter().take_while(|c| !is_connector(c)).count());
+        // Of connectors between two words the last one goes.
+        let dropped = usize::from(!out.is_empty() && !word.is_empty() && !connectors.is_empty());
+        out.extend(&connectors[..connectors.len() - dropped]);
+        if let Some((&first, others)) = word.split_first() {
+            out.push(to_upper(first));
+            // Capitals that follow a capital at the beginning of a word become small.
+            let capitals = if is_upper(first) { others.iter().take_while(|&&c| is_upper(c)).count() } else { 0 };
+            out.extend(others[..capitals].iter().map(|&c| to_lower(c)));
+            out.extend(&others[capitals..]);
+        }
+        rest = tail;
+    }
+    // A text of connectors alone comes out with its last one twice.
+    if let Some(&last) = text.last()
+        && text.iter().all(|c| is_connector(&c))
+    {
+        out.push(last);
+    }
+    out
+}
