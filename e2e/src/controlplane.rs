@@ -194,6 +194,7 @@ impl ControlPlane {
 
         let kubectl = self.admin();
         kubectl.apply(NODE)?;
+        kubectl.apply(&(0..VOLUMES).map(volume).collect::<String>())?;
         wait_until("the node is ready and namespaces have service accounts", STARTUP, || {
             self.check()?;
             let ready = kubectl.run(&[
@@ -291,6 +292,16 @@ metadata:
   annotations: {kwok.x-k8s.io/node: fake}
   labels: {kubernetes.io/hostname: node-0, kubernetes.io/os: linux, kubernetes.io/arch: amd64, type: kwok}
 ";
+
+/// Claims without a storage class are bound to these; there is no provisioner.
+const VOLUMES: usize = 8;
+
+fn volume(number: usize) -> String {
+    format!(
+        "apiVersion: v1\nkind: PersistentVolume\nmetadata: {{name: volume-{number}}}\n\
+         spec: {{capacity: {{storage: 100Gi}}, accessModes: [ReadWriteOnce], hostPath: {{path: /nowhere}}}}\n---\n"
+    )
+}
 
 /// What every simulated container says, in the format of the container runtime interface.
 const LOG: &str = "\

@@ -34,6 +34,15 @@ pub struct Scene {
 impl Scene {
     /// Sets the scene, in a namespace of this name, with these charts of e2e/charts in the repository.
     pub fn set(name: &str, charts: &[&str]) -> Result<Self> {
+        Self::with(name, charts, Some(name.to_owned()))
+    }
+
+    /// The same with an operator that looks at all namespaces.
+    pub fn everywhere(name: &str) -> Result<Self> {
+        Self::with(name, &[], None)
+    }
+
+    fn with(name: &str, charts: &[&str], operated: Option<String>) -> Result<Self> {
         let shared = shared()?;
         let repository = ChartRepository::start()?;
         for chart in charts {
@@ -41,7 +50,7 @@ impl Scene {
         }
         let namespace = Namespace::create(name, shared.control_plane.admin(), &shared.helm)?;
         namespace.put_repository("charts", &json!({"url": repository.url(), "interval": "10m"}))?;
-        let options = OperatorOptions { namespace: Some(name.to_owned()), ..OperatorOptions::default() };
+        let options = OperatorOptions { namespace: operated, ..OperatorOptions::default() };
         let operator = Operator::start(&shared.control_plane, name, options)?;
         Ok(Self { operator, repository, namespace, control_plane: &shared.control_plane })
     }
