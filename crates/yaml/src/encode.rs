@@ -5,18 +5,14 @@
 use crate::{
     Limits,
     decode::go_utf8,
-    emit::{Dialect, Emitter, Place, sort_keys},
+    emit::{BYTES, DEPTH, Dialect, Emitter, Form, Rest, write},
     parser::{EventKind, Events},
 };
 use base64::{Engine, engine::general_purpose::STANDARD};
 use pintle_golib::strconv::format_float;
-use pintle_value::{List, Str, Value, json};
+use pintle_value::{Value, json};
 use std::{borrow::Cow, fmt};
 
-/// How deep collections may be within each other, as in Go.
-pub(crate) const DEPTH: usize = 10_000;
-/// How much may be written: values that share parts can be far larger than they look.
-pub(crate) const BYTES: usize = 256 << 20;
 /// Below this, a float without a fraction is the integer of the same digits.
 const EXACT_INTEGERS: f64 = 9_007_199_254_740_992.0;
 /// A key in JSON must end this many characters after its start, or YAML does not see it as one.
@@ -60,35 +56,7 @@ impl std::error::Error for EncodeError {}
 /// # Errors
 /// Where `sigs.k8s.io/yaml.Marshal` fails.
 pub fn encode(value: &Value) -> Result<Vec<u8>, EncodeError> {
-    let mut emitter = Emitter::new(Dialect::V2);
-    let mut stack: Vec<Open> = Vec::new();
-    node(&mut emitter, &mut stack, value.clone(), Place::Root)?;
-    while let Some(open) = stack.last_mut() {
-        if emitter.len() > BYTES {
-            return Err(EncodeError::TooLong);
-        }
-        match &mut open.items {
-            Items::List(list, next) => {
-                let item = list.get(*next);
-                *next += 1;
-                if let Some(item) = item {
-                    emitter.entry();
-                    node(&mut emitter, &mut stack, item, Place::Entry)?;
-                    continue;
-                }
-            }
-            Items::Map(entries) => {
-                if let Some((key, item)) = entries.next() {
-                    emitter.key(&key_text(&key)?);
-                    node(&mut emitter, &mut stack, item, Place::Value)?;
-                    continue;
-                }
-            }
-        }
-        emitter.leave(open.indent);
-        stack.pop();
-    }
-    Ok(emitter.finish())
+    write::<Json>(value)
 }
 
 /// The same without the last line break: Helm's `toYaml`.
@@ -106,63 +74,48 @@ pub(crate) fn trimmed(mut text: Vec<u8>) -> Vec<u8> {
     text
 }
 
-/// A collection that is being written.
-struct Open {
-    items: Items,
-    /// The indentation to go back to.
-    indent: Option<usize>,
-}
+/// Values as JSON sees them.
+struct Json;
 
-enum Items {
-    List(List, usize),
-    Map(std::vec::IntoIter<(Str, Value)>),
-}
+impl Form for Json {
+    const DIALECT: Dialect = Dialect::V2;
 
-/// Writes a scalar, or begins a collection.
-fn node(emitter: &mut Emitter, stack: &mut Vec<Open>, value: Value, place: Place) -> Result<(), EncodeError> {
-    match value {
-        Value::Nil => emitter.bare(b"null"),
-        Value::Bool(b) => emitter.bare(if b { b"true" } else { b"false" }),
-        Value::Int(n) | Value::Int64(n) => emitter.bare(n.to_string().as_bytes()),
-        Value::Duration(d) => emitter.bare(d.nanos().to_string().as_bytes()),
-        Value::Uint8(n) => emitter.bare(n.to_string().as_bytes()),
-        Value::Uint64(n) => emitter.bare(n.to_string().as_bytes()),
-        Value::Float64(n) => emitter.bare(float_text(n)?.as_bytes()),
-        Value::Complex128(_) => return Err(EncodeError::Unsupported("complex128")),
-        Value::String(text) => emitter.string(&read_back(&text)?),
-        Value::Bytes(bytes) => emitter.string(STANDARD.encode(&bytes).as_bytes()),
-        Value::Time(time) => {
-            emitter.string(time.to_rfc3339().ok_or(EncodeError::Unsupported("time.Time"))?.as_bytes());
-        }
-        Value::List(list) if list.is_nil() => emitter.bare(b"null"),
-        Value::List(list) if list.is_empty() => emitter.empty_collection(b"[]"),
-        Value::List(list) => {
-            check_depth(stack.len())?;
-            let indent = emitter.enter_sequence(place);
-            stack.push(Open { items: Items::List(list, 0), indent });
-        }
-        Value::Map(map) if map.is_nil() => emitter.bare(b"null"),
-        Value::Map(map) if map.is_empty() => emitter.empty_collection(b"{}"),
-        Value::Map(map) => {
-            check_depth(stack.len())?;
-            let indent = emitter.enter_mapping();
-            let mut entries = map.snapshot();
-            sort_keys(&mut entries, Dialect::V2);
-            stack.push(Open { items: Items::Map(entries.into_iter()), indent });
-        }
-        Value::Object(object) => {
-            let json = object.json();
-            if matches!(json, Value::Object(_)) {
-                return Err(EncodeError::Unsupported(object.type_name()));
-            }
-            return node(emitter, stack, json, place);
-        }
+    fn key(emitter: &mut Emitter, key: &[u8]) -> Result<(), EncodeError> {
+        emitter.key(&key_text(key)?);
+        Ok(())
     }
-    Ok(())
-}
 
-pub(crate) fn check_depth(open: usize) -> Result<(), EncodeError> {
-    if open < DEPTH { Ok(()) } else { Err(EncodeError::TooDeep) }
+    fn node(emitter: &mut Emitter, value: Value) -> Result<Rest, EncodeError> {
+        match value {
+            Value::Nil => emitter.bare(b"null"),
+            Value::Bool(b) => emitter.bare(if b { b"true" } else { b"false" }),
+            Value::Int(n) | Value::Int64(n) => emitter.bare(n.to_string().as_bytes()),
+            Value::Duration(d) => emitter.bare(d.nanos().to_string().as_bytes()),
+            Value::Uint8(n) => emitter.bare(n.to_string().as_bytes()),
+            Value::Uint64(n) => emitter.bare(n.to_string().as_bytes()),
+            Value::Float64(n) => emitter.bare(float_text(n)?.as_bytes()),
+            Value::Complex128(_) => return Err(EncodeError::Unsupported("complex128")),
+            Value::String(text) => emitter.string(&read_back(&text)?),
+            Value::Bytes(bytes) => emitter.string(STANDARD.encode(&bytes).as_bytes()),
+            Value::Time(time) => {
+                emitter.string(time.to_rfc3339().ok_or(EncodeError::Unsupported("time.Time"))?.as_bytes());
+            }
+            Value::List(list) if list.is_nil() => emitter.bare(b"null"),
+            Value::List(list) if list.is_empty() => emitter.empty_collection(b"[]"),
+            Value::List(list) => return Ok(Rest::List(list)),
+            Value::Map(map) if map.is_nil() => emitter.bare(b"null"),
+            Value::Map(map) if map.is_empty() => emitter.empty_collection(b"{}"),
+            Value::Map(map) => return Ok(Rest::Entries(map.snapshot(), Some(map))),
+            Value::Object(object) => {
+                let json = object.json();
+                if matches!(json, Value::Object(_)) {
+                    return Err(EncodeError::Unsupported(object.type_name()));
+                }
+                return Self::node(emitter, json);
+            }
+        }
+        Ok(Rest::Nothing)
+    }
 }
 
 /// A float as JSON writes it and YAML reads it: an integer if it looks like one that fits 64 bits.

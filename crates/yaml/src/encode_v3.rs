@@ -2,12 +2,12 @@
 
 use crate::{
     EncodeError,
-    emit::{Dialect, Emitter, Place, sort_keys},
-    encode::{BYTES, check_depth, trimmed},
+    emit::{Dialect, Emitter, Form, Rest, write},
+    encode::trimmed,
 };
 use base64::{Engine, engine::general_purpose::STANDARD};
 use pintle_golib::strconv::format_float;
-use pintle_value::{List, Str, Value};
+use pintle_value::{List, Map, Str, Value};
 
 /// Where go-yaml breaks the lines of base64.
 const BASE64_LINE: usize = 70;
@@ -17,38 +17,7 @@ const BASE64_LINE: usize = 70;
 /// # Errors
 /// Where go-yaml v3 fails, or would not come to an end.
 pub fn encode_v3(value: &Value) -> Result<Vec<u8>, EncodeError> {
-    let mut emitter = Emitter::new(Dialect::V3);
-    let mut stack: Vec<Open> = Vec::new();
-    node(&mut emitter, &mut stack, value.clone(), Place::Root)?;
-    while let Some(open) = stack.last_mut() {
-        if emitter.len() > BYTES {
-            return Err(EncodeError::TooLong);
-        }
-        match &mut open.items {
-            Items::List(list, next) => {
-                let item = list.get(*next);
-                *next += 1;
-                if let Some(item) = item {
-                    emitter.entry();
-                    node(&mut emitter, &mut stack, item, Place::Entry)?;
-                    continue;
-                }
-            }
-            Items::Map(entries) => {
-                if let Some((key, item)) = entries.next() {
-                    match std::str::from_utf8(&key) {
-                        Ok(_) => emitter.key(&key),
-                        Err(_) => emitter.tagged_key(b"!!binary", &base64_lines(&key)),
-                    }
-                    node(&mut emitter, &mut stack, item, Place::Value)?;
-                    continue;
-                }
-            }
-        }
-        emitter.leave(open.indent);
-        stack.pop();
-    }
-    Ok(emitter.finish())
+    write::<Go>(value)
 }
 
 /// The same without the last line break: Helm's `toYamlPretty`.
@@ -59,67 +28,65 @@ pub fn encode_v3_trimmed(value: &Value) -> Result<Vec<u8>, EncodeError> {
     encode_v3(value).map(trimmed)
 }
 
-struct Open {
-    items: Items,
-    indent: Option<usize>,
-}
+/// Values as Go's reflection sees them.
+struct Go;
 
-enum Items {
-    List(List, usize),
-    Map(std::vec::IntoIter<(Str, Value)>),
-}
+impl Form for Go {
+    const DIALECT: Dialect = Dialect::V3;
 
-fn node(emitter: &mut Emitter, stack: &mut Vec<Open>, value: Value, place: Place) -> Result<(), EncodeError> {
-    match value {
-        Value::Nil => emitter.bare(b"null"),
-        Value::Bool(b) => emitter.bare(if b { b"true" } else { b"false" }),
-        Value::Int(n) | Value::Int64(n) => emitter.bare(n.to_string().as_bytes()),
-        Value::Duration(d) => emitter.string(d.to_string().as_bytes()),
-        Value::Uint8(n) => emitter.bare(n.to_string().as_bytes()),
-        Value::Uint64(n) => emitter.bare(n.to_string().as_bytes()),
-        Value::Float64(n) => emitter.bare(float_text(n).as_bytes()),
-        Value::Complex128(_) => return Err(EncodeError::Unsupported("complex128")),
-        Value::String(text) => string(emitter, &text),
-        Value::Bytes(bytes) => {
-            let items = bytes.iter().map(|b| Value::Uint8(*b)).collect();
-            return node(emitter, stack, Value::List(items), place);
+    fn key(emitter: &mut Emitter, key: &[u8]) -> Result<(), EncodeError> {
+        match std::str::from_utf8(key) {
+            Ok(_) => emitter.key(key),
+            Err(_) => emitter.tagged_key(b"!!binary", &base64_lines(key)),
         }
-        Value::Time(time) => {
-            emitter.bare(time.to_rfc3339().ok_or(EncodeError::Unsupported("time.Time"))?.as_bytes());
-        }
-        Value::List(list) if list.is_empty() => emitter.empty_collection(b"[]"),
-        Value::List(list) => {
-            check_depth(stack.len())?;
-            let indent = emitter.enter_sequence(place);
-            stack.push(Open { items: Items::List(list, 0), indent });
-        }
-        Value::Map(map) => {
-            let mut entries = map.snapshot();
-            sort_keys(&mut entries, Dialect::V3);
-            mapping(emitter, stack, entries)?;
-        }
-        Value::Object(object) => match object.json() {
-            // Types that turn themselves into text do so here, too.
-            Value::String(text) => string(emitter, &text),
-            _ => {
-                let fields = object.fields();
-                let entries = fields.into_iter().map(|(name, value)| (name.to_lowercase().into(), value)).collect();
-                mapping(emitter, stack, entries)?;
-            }
-        },
+        Ok(())
     }
-    Ok(())
+
+    fn node(emitter: &mut Emitter, value: Value) -> Result<Rest, EncodeError> {
+        match value {
+            Value::Nil => emitter.bare(b"null"),
+            Value::Bool(b) => emitter.bare(if b { b"true" } else { b"false" }),
+            Value::Int(n) | Value::Int64(n) => emitter.bare(n.to_string().as_bytes()),
+            Value::Duration(d) => emitter.string(d.to_string().as_bytes()),
+            Value::Uint8(n) => emitter.bare(n.to_string().as_bytes()),
+            Value::Uint64(n) => emitter.bare(n.to_string().as_bytes()),
+            Value::Float64(n) => emitter.bare(float_text(n).as_bytes()),
+            Value::Complex128(_) => return Err(EncodeError::Unsupported("complex128")),
+            Value::String(text) => string(emitter, &text),
+            Value::Bytes(bytes) => return Ok(list(emitter, bytes.iter().map(|b| Value::Uint8(*b)).collect())),
+            Value::Time(time) => {
+                emitter.bare(time.to_rfc3339().ok_or(EncodeError::Unsupported("time.Time"))?.as_bytes());
+            }
+            Value::List(items) => return Ok(list(emitter, items)),
+            Value::Map(map) => return Ok(mapping(emitter, map.snapshot(), Some(map))),
+            Value::Object(object) => match object.json() {
+                // Types that turn themselves into text do so here, too.
+                Value::String(text) => string(emitter, &text),
+                _ => {
+                    let fields = object.fields();
+                    let entries = fields.into_iter().map(|(name, value)| (name.to_lowercase().into(), value)).collect();
+                    return Ok(mapping(emitter, entries, None));
+                }
+            },
+        }
+        Ok(Rest::Nothing)
+    }
 }
 
-fn mapping(emitter: &mut Emitter, stack: &mut Vec<Open>, entries: Vec<(Str, Value)>) -> Result<(), EncodeError> {
+fn list(emitter: &mut Emitter, items: List) -> Rest {
+    if items.is_empty() {
+        emitter.empty_collection(b"[]");
+        return Rest::Nothing;
+    }
+    Rest::List(items)
+}
+
+fn mapping(emitter: &mut Emitter, entries: Vec<(Str, Value)>, map: Option<Map>) -> Rest {
     if entries.is_empty() {
         emitter.empty_collection(b"{}");
-        return Ok(());
+        return Rest::Nothing;
     }
-    check_depth(stack.len())?;
-    let indent = emitter.enter_mapping();
-    stack.push(Open { items: Items::Map(entries.into_iter()), indent });
-    Ok(())
+    Rest::Entries(entries, map)
 }
 
 fn string(emitter: &mut Emitter, text: &[u8]) {

@@ -522,3 +522,72 @@ enum Context {
 fn empty_scalar(properties: MaybeProperties<'_>) -> EventKind<'_> {
     EventKind::Scalar { properties, text: Cow::Borrowed(b""), style: Style::Plain }
 }
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+
+    /// The events of a text in short: `+MAP`, `=VAL`, …, with a sign for the style.
+    fn check(text: &str, expect: &str) {
+        let mut events = Events::new(text.as_bytes(), &Limits::default());
+        let mut found = Vec::new();
+        while let Some(event) = events.next_event().unwrap() {
+            found.push(match event.kind {
+                EventKind::DocumentStart => "+DOC".to_owned(),
+                EventKind::DocumentEnd => "-DOC".to_owned(),
+                EventKind::SequenceStart(p) => format!("+SEQ{}", shown(p)),
+                EventKind::SequenceEnd => "-SEQ".to_owned(),
+                EventKind::MappingStart(p) => format!("+MAP{}", shown(p)),
+                EventKind::MappingEnd => "-MAP".to_owned(),
+                EventKind::Alias(name) => format!("*{}", String::from_utf8_lossy(name)),
+                EventKind::Scalar { properties, text, style } => {
+                    let sign = match style {
+                        Style::Plain => ':',
+                        Style::SingleQuoted => '\'',
+                        Style::DoubleQuoted => '"',
+                        Style::Literal => '|',
+                        Style::Folded => '>',
+                    };
+                    format!("{sign}{}{}", String::from_utf8_lossy(&text), shown(properties))
+                }
+            });
+        }
+        assert_eq!(found.join(" "), expect, "{text:?}");
+    }
+
+    fn shown(properties: MaybeProperties<'_>) -> String {
+        let properties = properties.map(|p| *p).unwrap_or_default();
+        let anchor = properties.anchor.map(|a| format!(" &{}", String::from_utf8_lossy(a)));
+        let tag = properties.tag.map(|t| format!(" <{}>", String::from_utf8_lossy(&t)));
+        anchor.unwrap_or_default() + &tag.unwrap_or_default()
+    }
+
+    #[test]
+    fn events() {
+        check("", "");
+        check("a", "+DOC :a -DOC");
+        check("---\n---\nb\n...\n", "+DOC : -DOC +DOC :b -DOC");
+        check("a:\n- 'b'\n- \"c\"\n", "+DOC +MAP :a +SEQ 'b \"c -SEQ -MAP -DOC");
+        check("- |\n  x\n- >\n  y\n- -", "+DOC +SEQ |x\n >y\n +SEQ : -SEQ -SEQ -DOC");
+        check("[a: b, {c}]", "+DOC +SEQ +MAP :a :b -MAP +MAP :c : -MAP -SEQ -DOC");
+        check("&x !!map {a: *x}", "+DOC +MAP &x <tag:yaml.org,2002:map> :a *x -MAP -DOC");
+        check("%TAG !e! tag:e,\n---\n!e!f%21 a", "+DOC :a <tag:e,f!> -DOC");
+        check("- !f\n- !<g> h\n- ! i", "+DOC +SEQ : <!f> :h <g> :i <!> -SEQ -DOC");
+        check("? a\n? - b\n: c", "+DOC +MAP :a : +SEQ :b -SEQ :c -MAP -DOC");
+    }
+
+    #[test]
+    fn texts_are_borrowed_and_placed() {
+        let text = "é: plain text  # comment\n'q': \"double quoted\"\n";
+        let mut events = Events::new(text.as_bytes(), &Limits::default());
+        let mut places = Vec::new();
+        while let Some(event) = events.next_event().unwrap() {
+            if let EventKind::Scalar { text: scalar, .. } = event.kind {
+                assert!(matches!(scalar, Cow::Borrowed(_)), "{scalar:?}");
+                places.push((event.start.line, event.start.column, &text[event.start.offset..event.end.offset]));
+            }
+        }
+        assert_eq!(places, [(0, 0, "é"), (0, 3, "plain text"), (1, 0, "'q'"), (1, 5, "\"double quoted\"")]);
+    }
+}

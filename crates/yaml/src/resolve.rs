@@ -256,3 +256,49 @@ fn month_length(year: u32, month: u32) -> u32 {
         _ => 31,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn timestamps() {
+        let check = |text: &str, expect: bool| assert_eq!(is_timestamp(text.as_bytes()), expect, "{text}");
+        for text in [
+            "2020-01-01",
+            "2020-1-1",
+            "2001-12-14t21:59:43.10-05:00",
+            "2001-12-14T1:2:3Z",
+            "2001-12-14 21:59:43",
+            "2020-02-29",
+            "2020-01-01T00:00:00+24:60",
+        ] {
+            check(text, true);
+        }
+        for text in [
+            "2020-13-01",
+            "2020-02-30",
+            "2021-02-29",
+            "2020-01-01T00:00:00",
+            "2020-01-01 00:00:00Z",
+            "2020-01-01 24:00:00",
+            "20-01-01",
+            "2020-01-001",
+            "2020-01-01T00:00:00+25:00",
+            "2020-01-01  1:1:1",
+        ] {
+            check(text, false);
+        }
+    }
+
+    #[test]
+    fn base_60() {
+        let check = |text: &str, expect: bool| assert_eq!(is_base_60(text.as_bytes()), expect, "{text}");
+        for text in ["10:30", "1:30:45.5", "-190:20:30.15", "1_0:59", "0:0", "1:30."] {
+            check(text, true);
+        }
+        for text in ["1:60", "1", ":30", "_1:30", "1:30:", "1:300", "a:30", "1.5:30", ""] {
+            check(text, false);
+        }
+    }
+}

@@ -105,6 +105,27 @@ fn errors_name_lines_as_go_does() {
 }
 
 #[test]
+fn oddities_of_go_yaml() {
+    // The start of an empty flow collection is not held back, so it cannot become a key where nothing else waits.
+    check("[]: 1", "[]");
+    check_error("a: 1\n[]: 2", "yaml: line 1: did not find expected key");
+    check_error("{[]: 1}", "yaml: invalid map key: []interface {}{}");
+    // What stands at a mapping's indentation must be a key, even if the text ends before it.
+    check_error("- item\n[1", "yaml: line 3: could not find expected ':'");
+    // The token after a tag is scanned before the tag's handle is looked up.
+    check_error("a: !e!x @", "yaml: found character that cannot start any token");
+    check_error("a: !e!x 1", "yaml: found undefined tag handle");
+    check_error("<<: !!int x", "yaml: map merge requires map or sequence of maps as the value");
+    check("\"a\":1", "\"a\"");
+    check("x: &b:c 1", r#"{"x": ":c 1"}"#);
+    check("a: |\n  x\n # c\nb: 1", r#"{"a": "x\n", "b": 1.0}"#);
+    // A bad character is not seen before its portion of 512 bytes is read.
+    let far = format!("a: 1\n---\n{}\u{7f}", "x".repeat(1000));
+    check(&far, r#"{"a": 1.0}"#);
+    check_error("a: 1\n---\n\u{7f}", "yaml: control characters are not allowed");
+}
+
+#[test]
 fn strict() {
     let check = |text: &str, expect: &str| {
         let expect = format!("error converting YAML to JSON: yaml: unmarshal errors:\n  {expect}");
@@ -114,6 +135,12 @@ fn strict() {
     check("x: {b: 1, b: 2}\nx:\n  - 3", "line 1: key \"b\" already set in map\n  line 3: key \"x\" already set in map");
     check("yes: 1\ntrue: 2", "line 2: key true already set in map");
     check("<<: {a: 1}\na: 2", "line 2: key \"a\" already set in map");
+    check(
+        "a: 1\nb: 2\n<<:\n  a: 1\n  b: 2",
+        "line 4: key \"a\" already set in map\n  line 5: key \"b\" already set in map",
+    );
+    let twice = "line 1: key \"k\" already set in map";
+    check("a: &x {k: 1, k: 2}\nb: *x", &format!("{twice}\n  {twice}"));
     assert_eq!(shown("1: a\n'2': b", decode_strict), r#"{"1": "a", "2": "b"}"#);
 }
 

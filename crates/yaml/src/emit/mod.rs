@@ -5,9 +5,11 @@
 
 mod analysis;
 mod order;
+mod walk;
 
 use analysis::Analysis;
-pub(crate) use order::sort_keys;
+use order::sort_keys;
+pub(crate) use walk::{BYTES, DEPTH, Form, Rest, write};
 
 /// Whose habits to follow.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
