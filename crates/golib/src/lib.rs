@@ -10,3 +10,4 @@ pub mod semver;
 pub mod strconv;
 pub mod time;
 pub mod unicode;
+pub mod url;

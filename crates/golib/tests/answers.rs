@@ -4,6 +4,7 @@
 use pintle_golib::glob::Glob;
 use pintle_golib::regexp::Regex;
 use pintle_golib::semver::{Constraint, Version};
+use pintle_golib::url::{self, Url};
 use pintle_golib::{cases, filepath, strconv, time};
 use std::fmt::Display;
 use std::str::from_utf8;
@@ -194,5 +195,26 @@ fn regexp_replace() {
 fn cases_of_words() {
     check(include_str!("answers/cases.tsv"), |q| {
         format!("{}|{}|{}", cases::snake(q[0]), cases::kebab(q[0]), cases::pascal(q[0])).into_bytes()
+    });
+}
+
+#[test]
+fn urls() {
+    fn parts(u: &Url) -> Vec<u8> {
+        let user = u.user.as_ref().map_or("-".to_owned(), ToString::to_string).into_bytes();
+        let text = |b: &[u8]| b.to_vec();
+        let location = [u.scheme.clone().into_bytes(), text(&u.host), text(u.hostname()), text(u.port())];
+        let rest = [text(&u.path), text(&u.raw_query), text(&u.opaque), text(&u.fragment), user];
+        let shown = [u.to_bytes(), u.escaped_path(), u.is_abs().to_string().into_bytes()];
+        [&location[..], &rest[..], &shown[..]].concat().join(&b'\n')
+    }
+    check(include_str!("answers/url.tsv"), |q| match q[0] {
+        b"parse" => or_error(Url::parse(q[1]).map(|u| parts(&u))),
+        b"escape" => url::query_escape(q[1]),
+        b"pathescape" => url::path_escape(q[1]),
+        b"unescape" => or_error(url::query_unescape(q[1])),
+        b"pathunescape" => or_error(url::path_unescape(q[1])),
+        b"resolve" => Url::parse(q[1]).unwrap().resolve(&Url::parse(q[2]).unwrap()).to_bytes(),
+        _ => or_error(url::join_path(q[1], &[q[2]])),
     });
 }
