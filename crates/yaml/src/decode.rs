@@ -326,7 +326,7 @@ impl<'l> Decoder<'l> {
         };
         if let Some(name) = frame.anchor {
             let anchored = Anchored {
-                value: copy(&value),
+                value: value.clone(),
                 scalar: None,
                 decodes: frame.decodes,
                 height: frame.height,

@@ -6,6 +6,8 @@ use std::borrow::Cow;
 /// How many raw bytes go-yaml takes in at a time. It shows: a bad character is only seen when its portion is read.
 const PORTION: usize = 512;
 
+const INCOMPLETE: &str = "incomplete UTF-8 octet sequence";
+
 /// The text as UTF-8 without byte order mark: go-yaml takes UTF-16 too, if a mark says so.
 ///
 /// # Errors
@@ -52,6 +54,8 @@ pub(crate) fn flaw(text: &[u8]) -> Option<Flaw> {
         let Some(&first) = text.get(at) else { break };
         match character(&text[at..], first) {
             Ok(width) => at += width,
+            // Whether more of a character is to come is only asked when all before it is used up.
+            Err(problem @ INCOMPLETE) => return Some(Flaw { portion: at, problem }),
             Err(problem) => return Some(Flaw { portion: at - at % PORTION, problem }),
         }
     }
@@ -68,7 +72,7 @@ fn character(text: &[u8], first: u8) -> Result<usize, &'static str> {
         _ => return Err("invalid leading UTF-8 octet"),
     };
     if text.len() < width {
-        return Err("incomplete UTF-8 octet sequence");
+        return Err(INCOMPLETE);
     }
     let mut code = u32::from(bits);
     for &byte in &text[1..width] {
