@@ -74,3 +74,37 @@ fn collect(base: &Path, below: &Path, files: &mut Vec<PathBuf>) -> Result<()> {
     }
     Ok(())
 }
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+    use std::io::Read as _;
+
+    #[test]
+    fn a_chart_becomes_an_archive_of_its_name() {
+        let folder = crate::root().join("e2e/charts/hello-1.0.0");
+        let packaged = package(&folder).unwrap();
+        assert_eq!(
+            (packaged.name.as_str(), packaged.version.as_str(), packaged.app_version.as_str()),
+            ("hello", "1.0.0", "1.0")
+        );
+        assert_eq!(packaged.bytes, package(&folder).unwrap().bytes, "the same files make the same bytes");
+        let mut tar = tar::Archive::new(flate2::read::GzDecoder::new(packaged.bytes.as_slice()));
+        let names: Vec<String> =
+            tar.entries().unwrap().map(|e| e.unwrap().path().unwrap().display().to_string()).collect();
+        assert!(
+            names.contains(&"hello/Chart.yaml".to_owned())
+                && names.contains(&"hello/templates/tests/answers.yaml".to_owned()),
+            "{names:?}"
+        );
+    }
+
+    #[test]
+    fn hostile_names_stay_as_they_are() {
+        let bytes = archive(vec![("web/../../etc/passwd".into(), b"x".to_vec())]).unwrap();
+        let mut text = Vec::new();
+        flate2::read::GzDecoder::new(bytes.as_slice()).read_to_end(&mut text).unwrap();
+        assert!(text.starts_with(b"web/../../etc/passwd"));
+    }
+}

@@ -185,6 +185,7 @@ fn serve(mut stream: &TcpStream, state: &Mutex<State>, ending: &AtomicBool) -> s
         if reader.read_line(&mut line)? == 0 {
             return Ok(());
         }
+        let last = line.trim_end().ends_with("HTTP/1.0");
         let path = line.split_whitespace().nth(1).unwrap_or("/");
         let path = path.split('?').next().unwrap_or(path).to_owned();
         let mut headers = BTreeMap::new();
@@ -234,6 +235,9 @@ fn serve(mut stream: &TcpStream, state: &Mutex<State>, ending: &AtomicBool) -> s
                 write!(stream, "Content-Length: {}\r\n\r\n", reply.body.len())?;
                 stream.write_all(&reply.body)?;
             }
+        }
+        if last {
+            return stream.shutdown(Shutdown::Both);
         }
     }
 }
@@ -294,4 +298,45 @@ fn index(charts: &[Chart]) -> String {
         }
     }
     text + "generated: \"2026-01-01T00:00:00Z\"\n"
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+    use crate::http::get;
+
+    fn packaged(version: &str) -> Packaged {
+        Packaged {
+            name: "web".into(),
+            version: version.into(),
+            app_version: "1".into(),
+            bytes: b"not really an archive".to_vec(),
+        }
+    }
+
+    #[test]
+    fn serves_and_spoils() {
+        let repository = ChartRepository::start().unwrap();
+        repository.add(packaged("1.0.0"));
+        repository.add(packaged("1.1.0"));
+        let address = repository.address.to_string();
+        let fetch = |path: &str| get(&address, path).map(|answer| (answer.status, answer.body));
+
+        let (status, index) = fetch("/index.yaml").unwrap();
+        assert_eq!((status, index.matches("- web-1.").count()), (200, 2));
+        assert_eq!(fetch("/web-1.1.0.tgz").unwrap(), (200, "not really an archive".to_owned()));
+        assert_eq!(fetch("/web-9.tgz").unwrap().0, 404);
+
+        repository.fault("/web-1.0.0.tgz", Fault::CutBody);
+        assert_eq!(fetch("/web-1.0.0.tgz").unwrap().1, "not really");
+        repository.fault("/index.yaml", Fault::Status(500));
+        assert_eq!(fetch("/index.yaml").unwrap().0, 500);
+        repository.fault("/index.yaml", Fault::Redirect("http://elsewhere/".into()));
+        assert_eq!(fetch("/index.yaml").unwrap().0, 302);
+        repository.heal();
+        repository.require(Some(("reader", "secret")));
+        assert_eq!(fetch("/index.yaml").unwrap().0, 401);
+        assert_eq!(repository.requests().last().unwrap().status, 401);
+    }
 }
