@@ -28,8 +28,8 @@ impl Decimal {
         let text = if single { format!("{:e}", value as f32) } else { format!("{value:e}") };
         let shortest = Self::parse(&text);
         // Where two shortest texts are equally near, Rust takes the upper one, Go the even one.
-        // Among float64 that takes a number so large that the tie falls on its last binary places.
-        if single || value >= 281_474_976_710_656.0 {
+        // For a float64 to lie between two such texts, they must have 16 digits at least: fewer are further apart than floats.
+        if single || shortest.digits.len() >= 16 {
             let even = format!("{value:.*e}", shortest.digits.len().saturating_sub(1));
             let same = if single { even.parse() == Ok(value as f32) } else { even.parse() == Ok(value) };
             if same {
