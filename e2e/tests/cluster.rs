@@ -1,5 +1,6 @@
 //! The cluster module against a real API server: what it promises about applying, deleting, errors, identities, watches.
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+#![allow(clippy::needless_pass_by_value, reason = "json! makes values, and nobody else wants them")]
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
@@ -102,6 +103,35 @@ async fn a_real_api_server_behaves_as_we_say() {
     fields_are_taken_over(&stage).await;
     foreign_objects_are_refused_as_helm_does(&stage).await;
     changes_are_seen(&stage).await;
+    reasons_are_found(&stage).await;
+}
+
+async fn reasons_are_found(stage: &Stage) {
+    let workload = |name: &str, sim: &str| {
+        json!({"apiVersion": "apps/v1", "kind": "Deployment", "metadata": {"name": name},
+            "spec": {"selector": {"matchLabels": {"app": name}}, "template": {
+                "metadata": {"labels": {"app": name}, "annotations": {"pintle.dev/sim": sim}},
+                "spec": {"containers": [{"name": "main", "image": "nowhere/main:1"}]}}}})
+    };
+    for (name, sim, reason, log) in [
+        ("broken", "crash", "CrashLoopBackOff", Some("cannot connect to database: connection refused")),
+        ("imageless", "bad-image", "ImagePullBackOff", None),
+    ] {
+        let target = stage.target(workload(name, sim)).await;
+        stage.cluster.apply(&target, &HOW).await.unwrap();
+        let diagnosis = until("a diagnosis", async || {
+            let live = stage.cluster.get(&target.id).await.unwrap().unwrap();
+            let live = serde_json::to_value(live).unwrap();
+            let found = stage.cluster.diagnose(&target.id, &live).await;
+            found.pod.as_ref().is_some_and(|pod| pod.contains(reason)).then_some(found)
+        })
+        .await;
+        let pod = diagnosis.pod.as_ref().unwrap();
+        assert!(pod.starts_with(&format!("Pod shop/{name}-")) && pod.contains("container main"), "{diagnosis}");
+        if let Some(log) = log {
+            assert!(diagnosis.log.as_ref().is_some_and(|found| found.ends_with(log)), "{diagnosis}");
+        }
+    }
 }
 
 async fn capabilities_are_helms(stage: &Stage) {

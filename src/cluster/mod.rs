@@ -4,6 +4,7 @@
 
 mod apply;
 mod client;
+mod diagnosis;
 mod discovery;
 mod error;
 mod gate;
@@ -17,6 +18,7 @@ pub mod watch;
 pub use apply::{Applied, Apply, Outcome};
 pub use client::{Cluster, Deleted, Options, Propagation};
 pub(crate) use client::{METADATA, escape, parse};
+pub use diagnosis::Diagnosis;
 pub use discovery::{Capabilities, Resource};
 pub use error::{Action, Class, Error, Failure, FieldConflict, Result};
 pub use gate::Sample;

@@ -78,7 +78,7 @@ pub(super) fn scaled(value: Option<&Value>, total: i64, up: bool) -> i64 {
 }
 
 /// Why a Pod's containers are not up: `container app: ImagePullBackOff: …`; init containers first.
-pub(super) fn container_troubles(pod: &Value) -> Vec<String> {
+pub(in crate::cluster) fn container_troubles(pod: &Value) -> Vec<String> {
     let statuses = ["/status/initContainerStatuses", "/status/containerStatuses"];
     let mut troubles = Vec::new();
     for status in statuses.iter().flat_map(|path| list(pod, path)) {
@@ -104,4 +104,25 @@ pub(super) fn container_troubles(pod: &Value) -> Vec<String> {
         }
     }
     troubles
+}
+
+/// The container whose log tells why a Pod is not up, and whether it is its previous run that tells.
+pub(in crate::cluster) fn failing_container(pod: &Value) -> Option<(&str, bool)> {
+    let statuses =
+        || ["/status/initContainerStatuses", "/status/containerStatuses"].into_iter().flat_map(|path| list(pod, path));
+    let ended_badly = |status: &Value, state: &str| {
+        number(status, &format!("/{state}/terminated/exitCode")).is_some_and(|code| code != 0)
+    };
+    let by_state = statuses().find(|status| ended_badly(status, "state")).map(|status| (status, false));
+    // While a container waits to be started again, its log is still that of the run that ended.
+    let by_last = || {
+        let status = statuses().find(|status| ended_badly(status, "lastState"))?;
+        Some((status, status.pointer("/state/running").is_some()))
+    };
+    let unready = || {
+        let mut running = statuses().filter(|status| status.pointer("/state/running").is_some());
+        running.find(|status| !is_true(status, "/ready")).map(|status| (status, false))
+    };
+    let (status, previous) = by_state.or_else(by_last).or_else(unready)?;
+    Some((text(status, "/name"), previous))
 }

@@ -13,6 +13,7 @@ use std::fmt;
 use jiff::Timestamp;
 use serde_json::Value;
 
+pub(super) use fields::{container_troubles, failing_container};
 pub use hook::{HookOutcome, hook_outcome};
 
 /// Whose rules decide.
