@@ -239,7 +239,7 @@ fn equal_others(a: &Value, b: &Value) -> Result<bool, String> {
             shown(b"%s", a),
             a.type_name(),
             b.type_name(),
-            shown(b"%s", b)
+            shown(b"%v", b)
         ))
     };
     let (kind, other_kind) = (a.kind(), b.kind());
