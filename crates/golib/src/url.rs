@@ -136,9 +136,9 @@ impl Url {
     }
 
     fn write_hierarchy(&self, out: &mut Vec<u8>) {
-        let no_authority = self.host.is_empty() && self.user.is_none();
-        if (!self.scheme.is_empty() || !no_authority) && !(self.omit_host && no_authority) {
-            if !no_authority || !self.path.is_empty() {
+        let authority = !self.host.is_empty() || self.user.is_some();
+        if authority || !self.scheme.is_empty() && !self.omit_host {
+            if authority || !self.path.is_empty() {
                 out.extend_from_slice(b"//");
             }
             if let Some(user) = &self.user {

@@ -120,14 +120,12 @@ pub(super) fn parse(pattern: &str) -> Result<Parsed, Error> {
                 after_repeat = Some(repeated.unwrap_or(start));
             }
             '{' => match counts(start) {
-                Some((min, max, width)) => {
+                Some(Counts { min, max, width }) => {
                     parser.skip(width);
-                    let too_many = |n: Option<u32>| n.is_none_or(|n| n > MAX_REPEAT);
-                    let reversed = matches!((min, max), (Some(min), Some(Some(max))) if min > max);
-                    if too_many(min) || max.is_some_and(too_many) || reversed {
+                    if min.max(max.unwrap_or(0)) > MAX_REPEAT || max.is_some_and(|max| max < min) {
                         return fail(ErrorKind::RepeatSize, &start[..width]);
                     }
-                    parser.repeat(start, repeated, min.unwrap_or(0), max.flatten())?;
+                    parser.repeat(start, repeated, min, max)?;
                     after_repeat = Some(repeated.unwrap_or(start));
                 }
                 None => parser.literal(c),
@@ -149,29 +147,30 @@ pub(super) fn parse(pattern: &str) -> Result<Parsed, Error> {
     }
 }
 
-/// `{n}`, `{n,}`, `{n,m}` at the beginning: lowest, highest if given (none for no limit), width. A number too long is none.
-#[allow(clippy::type_complexity)]
-fn counts(text: &str) -> Option<(Option<u32>, Option<Option<u32>>, usize)> {
-    fn number(text: &str) -> Option<(Option<u32>, &str)> {
-        let len = text.bytes().take_while(u8::is_ascii_digit).count();
-        let (digits, rest) = text.split_at(len);
-        if digits.is_empty() || len > 1 && digits.starts_with('0') {
-            return None;
-        }
-        let value = digits.parse::<u32>().ok().filter(|&n| n < 100_000_000);
-        Some((Some(value.unwrap_or(u32::MAX)), rest))
+/// `{n}`, `{n,}` or `{n,m}`, and how long it is.
+struct Counts {
+    min: u32,
+    /// None for no limit.
+    max: Option<u32>,
+    width: usize,
+}
+
+/// The counts at the beginning; what only looks like some is plain text. A number too long for 32 bits is the highest one.
+fn counts(text: &str) -> Option<Counts> {
+    fn number(text: &str) -> Option<(u32, &str)> {
+        let (digits, rest) = text.split_at(text.bytes().take_while(u8::is_ascii_digit).count());
+        let padded = digits.len() > 1 && digits.starts_with('0');
+        let value = digits.parse().unwrap_or(u32::MAX);
+        (!digits.is_empty() && !padded).then_some((value, rest))
     }
     let (min, rest) = number(text.strip_prefix('{')?)?;
     let (max, rest) = match rest.strip_prefix(',') {
         None => (Some(min), rest),
         Some(rest) if rest.starts_with('}') => (None, rest),
-        Some(rest) => {
-            let (max, rest) = number(rest)?;
-            (Some(max), rest)
-        }
+        Some(rest) => number(rest).map(|(max, rest)| (Some(max), rest))?,
     };
     let rest = rest.strip_prefix('}')?;
-    Some((min, max, text.len() - rest.len()))
+    Some(Counts { min, max, width: text.len() - rest.len() })
 }
 
 impl<'p> Parser<'p> {
