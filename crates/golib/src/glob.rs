@@ -1,12 +1,15 @@
 //! gobwas' globs with the separator `/`, as `.Files.Glob` takes them: `*` stays within a name, `**` does not.
 //!
-//! Known differences: where gobwas 0.2.3 errs on `***`, on empty or unclosed braces, on `{a*,b}` before or after something
-//! else, and on letters outside of ASCII next to `?` or a set (it misses names or panics), this matches what the pattern says.
+//! gobwas 0.2.3 errs here and there, and this errs with it where a chart may show it (`{*.json,README}` next to a plain text).
+//! Where it does not, the pattern means what it says: `***`, empty or unclosed braces, several braces of varying width in a row,
+//! alternatives with a common end (`{a*b,b}`), and letters outside of ASCII next to `?` or a set.
 
 use std::fmt;
 
 /// Braces may be nested this deep.
 const MAX_DEPTH: usize = 64;
+/// Most steps of a compiled pattern.
+const MAX_STEPS: usize = 256 * 1024;
 /// Longest pattern, in bytes.
 const MAX_PATTERN: usize = 64 * 1024;
 
@@ -149,29 +152,95 @@ impl Parser<'_> {
     }
 }
 
-fn emit(nodes: Vec<Node>, steps: &mut Vec<Step>) {
-    for node in nodes {
-        match node {
-            Node::Step(step) => steps.push(step),
-            Node::Alternatives(all) => {
-                let fork = steps.len();
-                steps.push(Step::Never);
-                let mut starts = Vec::new();
-                let mut jumps = Vec::new();
-                for alternative in all {
-                    starts.push(steps.len());
-                    emit(alternative, steps);
-                    jumps.push(steps.len());
-                    steps.push(Step::Never);
-                }
-                let end = steps.len();
-                for jump in jumps {
-                    steps[jump] = Step::Jump(end);
-                }
-                steps[fork] = Step::Fork(starts);
+impl Node {
+    /// How many characters gobwas takes this for, if it thinks that it knows.
+    fn width(&self) -> Option<usize> {
+        match self {
+            Self::Step(Step::Run { .. }) => None,
+            Self::Step(_) => Some(1),
+            Self::Alternatives(all) => {
+                // Its slip: alternatives of unknown width count only after the first of known width.
+                let mut known = all.iter().map(|nodes| width_of(nodes)).skip_while(Option::is_none);
+                let first = known.next().flatten()?;
+                known.all(|width| width == Some(first)).then_some(first)
             }
         }
     }
+}
+
+fn width_of(nodes: &[Node]) -> Option<usize> {
+    nodes.iter().map(Node::width).sum()
+}
+
+fn emit(nodes: Vec<Node>, steps: &mut Vec<Step>) -> Result<(), GlobError> {
+    let widths: Vec<Option<usize>> = nodes.iter().map(Node::width).collect();
+    for (index, node) in nodes.into_iter().enumerate() {
+        match node {
+            Node::Step(step) => steps.push(step),
+            Node::Alternatives(all) => {
+                let beside_known =
+                    index > 0 && widths[index - 1].is_some() || widths.get(index + 1).is_some_and(Option::is_some);
+                let varies = all.iter().any(|nodes| width_of(nodes).is_none());
+                match widths[index] {
+                    // Next to a neighbour of known width gobwas cuts out just as many characters as it believes in.
+                    Some(width) if beside_known && varies => emit_of_width(all, width, steps)?,
+                    _ => emit_alternatives(all, steps)?,
+                }
+            }
+        }
+    }
+    Ok(())
+}
+
+fn emit_alternatives(all: Vec<Vec<Node>>, steps: &mut Vec<Step>) -> Result<(), GlobError> {
+    let fork = steps.len();
+    steps.push(Step::Never);
+    let mut starts = Vec::new();
+    let mut jumps = Vec::new();
+    for alternative in all {
+        starts.push(steps.len());
+        emit(alternative, steps)?;
+        jumps.push(steps.len());
+        steps.push(Step::Never);
+    }
+    let end = steps.len();
+    for jump in jumps {
+        steps[jump] = Step::Jump(end);
+    }
+    steps[fork] = Step::Fork(starts);
+    Ok(())
+}
+
+/// Alternatives that must take exactly so many characters: one copy of their steps for each number of characters taken.
+fn emit_of_width(all: Vec<Vec<Node>>, width: usize, steps: &mut Vec<Step>) -> Result<(), GlobError> {
+    let mut single = Vec::new();
+    emit_alternatives(all, &mut single)?;
+    let (base, count) = (steps.len(), single.len());
+    let end = base + (width + 1) * 3 * (count + 1);
+    if end > MAX_STEPS {
+        return Err(GlobError::TooBig);
+    }
+    let place = |taken: usize, step: usize| base + (taken * (count + 1) + step) * 3;
+    for taken in 0..=width {
+        for (index, step) in single.iter().enumerate() {
+            let next = |step| if taken < width { Step::Jump(place(taken + 1, step)) } else { Step::Never };
+            steps.extend(match step {
+                Step::Fork(to) => {
+                    [Step::Fork(to.iter().map(|&to| place(taken, to)).collect()), Step::Never, Step::Never]
+                }
+                Step::Jump(to) => [Step::Jump(place(taken, *to)), Step::Never, Step::Never],
+                Step::Run { across } => {
+                    let here = place(taken, index);
+                    let read = if *across { Step::Set { negated: true, members: Vec::new() } } else { Step::Any };
+                    [Step::Fork(vec![here + 1, place(taken, index + 1)]), read, next(index)]
+                }
+                read => [read.clone(), next(index + 1), Step::Never],
+            });
+        }
+        let done = if taken == width { Step::Jump(end) } else { Step::Never };
+        steps.extend([done, Step::Never, Step::Never]);
+    }
+    Ok(())
 }
 
 impl Glob {
@@ -182,7 +251,10 @@ impl Glob {
         }
         let (nodes, _) = Parser { chars: pattern.chars().peekable() }.sequence(0)?;
         let mut steps = Vec::new();
-        emit(nodes, &mut steps);
+        emit(nodes, &mut steps)?;
+        if steps.len() > MAX_STEPS {
+            return Err(GlobError::TooBig);
+        }
         steps.push(Step::Match);
         Ok(Self { steps })
     }

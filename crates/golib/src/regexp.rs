@@ -2,11 +2,13 @@
 //!
 //! A text that is not UTF-8 is searched as Go does it, each invalid byte being one U+FFFD.
 
+mod cache;
 mod class;
 mod error;
 mod expand;
 mod parse;
 
+pub use cache::Cache;
 pub use error::{Error, ErrorKind};
 pub use expand::quote_meta;
 

@@ -103,6 +103,12 @@ fn append(out: &mut Vec<u8>, value: f64, verb: u8, precision: Option<usize>, sin
                 out.resize(out.len() + (p - places), b'0');
             }
         },
+        // Most numbers of a chart are small integers, which need no digits found for them.
+        b'g' if precision.is_none() && magnitude < 1e6 && magnitude.fract() == 0.0 => {
+            #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)]
+            let whole = magnitude as u32;
+            out.extend_from_slice(whole.to_string().as_bytes());
+        }
         b'g' | b'G' => {
             let decimal = match precision {
                 None => Decimal::shortest(magnitude, single),
