@@ -3,6 +3,8 @@
 pub mod capabilities;
 pub mod convert;
 mod files;
+pub mod functions;
+pub mod host;
 pub mod manifest;
 mod scope;
 pub mod sort;

@@ -12,6 +12,7 @@ mod list;
 mod map;
 mod object;
 mod string;
+pub mod toml;
 mod value;
 
 pub use list::{List, ListKind};

@@ -1,0 +1,125 @@
+//! Versions: `semver`, `semverCompare`, and what a version answers.
+
+use super::{Answer, argument::text, fixed};
+use pintle_golib::semver::{Constraint, Version};
+use pintle_template::{Call, Func, FuncError, Type::String};
+use pintle_value::{CallError, Object, Value};
+use std::{any::Any, cmp::Ordering, rc::Rc};
+
+pub(super) static FUNCTIONS: &[Func] =
+    &[fixed("semver", &[String], semver), fixed("semverCompare", &[String, String], compare)];
+
+fn version(text: &[u8]) -> Result<Version, FuncError> {
+    Version::parse(&std::string::String::from_utf8_lossy(text)).map_err(|e| e.to_string().into())
+}
+
+fn semver(_: &mut Call<'_>, args: &[Value]) -> Answer {
+    Ok(Value::Object(Rc::new(VersionObject { version: version(text(args, 0))?, pointer: true })))
+}
+
+fn compare(_: &mut Call<'_>, args: &[Value]) -> Answer {
+    let constraint = Constraint::parse(&std::string::String::from_utf8_lossy(text(args, 0)));
+    let constraint = constraint.map_err(|e| FuncError::from(e.to_string()))?;
+    Ok(Value::Bool(constraint.check(&version(text(args, 1))?)))
+}
+
+/// A `*semver.Version`, or a `semver.Version` where a method returned one.
+struct VersionObject {
+    version: Version,
+    pointer: bool,
+}
+
+const NONE: &[&str] = &[];
+const TEXT: &[&str] = &["string"];
+const OTHER: &[&str] = &["*semver.Version"];
+
+impl Object for VersionObject {
+    fn type_name(&self) -> &'static str {
+        if self.pointer { "*semver.Version" } else { "semver.Version" }
+    }
+
+    fn is_pointer(&self) -> bool {
+        self.pointer
+    }
+
+    fn field(&self, _: &str) -> Option<Value> {
+        None
+    }
+
+    fn fields(&self) -> Vec<(&'static str, Value)> {
+        let v = &self.version;
+        vec![
+            ("major", Value::Uint64(v.major())),
+            ("minor", Value::Uint64(v.minor())),
+            ("patch", Value::Uint64(v.patch())),
+            ("pre", Value::str(v.prerelease())),
+            ("metadata", Value::str(v.metadata())),
+            ("original", Value::str(v.original())),
+        ]
+    }
+
+    fn method(&self, name: &str) -> Option<&'static [&'static str]> {
+        match name {
+            "Major" | "Minor" | "Patch" | "Prerelease" | "Metadata" | "String" | "IncMajor" | "IncMinor"
+            | "IncPatch" => Some(NONE),
+            "SetPrerelease" | "SetMetadata" => Some(TEXT),
+            "Original" | "MarshalText" | "MarshalJSON" if self.pointer => Some(NONE),
+            "Compare" | "Equal" | "LessThan" | "LessThanEqual" | "GreaterThan" | "GreaterThanEqual" if self.pointer => {
+                Some(OTHER)
+            }
+            _ => None,
+        }
+    }
+
+    fn call(&self, name: &str, args: &[Value]) -> Result<Value, CallError> {
+        let v = &self.version;
+        let changed = |version: Version| Value::Object(Rc::new(Self { version, pointer: false }));
+        let given = || std::string::String::from_utf8_lossy(text(args, 0)).into_owned();
+        let order = || match args.first() {
+            Some(Value::Object(other)) => other.as_any().downcast_ref::<Self>().map(|o| v.compare(&o.version)),
+            _ => None,
+        };
+        let compared = |holds: fn(Ordering) -> bool| match order() {
+            Some(order) => Ok(Value::Bool(holds(order))),
+            None => Err(CallError::from(super::argument::NIL_POINTER)),
+        };
+        match name {
+            "Major" => Ok(Value::Uint64(v.major())),
+            "Minor" => Ok(Value::Uint64(v.minor())),
+            "Patch" => Ok(Value::Uint64(v.patch())),
+            "Prerelease" => Ok(Value::str(v.prerelease())),
+            "Metadata" => Ok(Value::str(v.metadata())),
+            "Original" => Ok(Value::str(v.original())),
+            "String" => Ok(Value::str(v.to_string())),
+            "MarshalText" => Ok(Value::Bytes(v.to_string().into_bytes().into())),
+            "MarshalJSON" => Ok(Value::Bytes(format!("\"{v}\"").into_bytes().into())),
+            "IncMajor" => v.inc_major().map(changed).map_err(|e| e.to_string().into()),
+            "IncMinor" => v.inc_minor().map(changed).map_err(|e| e.to_string().into()),
+            "IncPatch" => v.inc_patch().map(changed).map_err(|e| e.to_string().into()),
+            "SetPrerelease" => v.with_prerelease(&given()).map(changed).map_err(|e| e.to_string().into()),
+            "SetMetadata" => v.with_metadata(&given()).map(changed).map_err(|e| e.to_string().into()),
+            "Compare" => match order() {
+                Some(order) => Ok(Value::Int(order as i64)),
+                None => Err(super::argument::NIL_POINTER.into()),
+            },
+            "Equal" => compared(Ordering::is_eq),
+            "LessThan" => compared(Ordering::is_lt),
+            "LessThanEqual" => compared(Ordering::is_le),
+            "GreaterThan" => compared(Ordering::is_gt),
+            "GreaterThanEqual" => compared(Ordering::is_ge),
+            _ => Err(format!("no method {name}").into()),
+        }
+    }
+
+    fn text(&self) -> Option<std::string::String> {
+        Some(self.version.to_string())
+    }
+
+    fn json(&self) -> Value {
+        Value::str(self.version.to_string())
+    }
+
+    fn as_any(&self) -> &dyn Any {
+        self
+    }
+}
