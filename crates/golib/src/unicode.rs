@@ -142,7 +142,7 @@ pub fn to_upper(rune: char) -> char {
         // Pairs that are younger than Go's Unicode 15.
         '\u{19b}' | '\u{264}' => rune,
         _ if !is_print(rune) => rune,
-        _ => only(rune.to_uppercase()).unwrap_or(rune),
+        _ => only(rune.to_uppercase()).filter(|&upper| is_print(upper)).unwrap_or(rune),
     }
 }
 
