@@ -91,10 +91,6 @@ struct Memory {
     uid: String,
     generation: Option<i64>,
     token: Option<String>,
-    /// The Secrets that were asked for, by name, with their resource versions; empty for one that was not there.
-    secrets: BTreeMap<String, String>,
-    /// One of them has changed since.
-    stale: bool,
     failures: u32,
     /// When the server is asked next; never if only a change helps.
     next: Option<Instant>,
@@ -116,9 +112,9 @@ enum Due {
     Never,
 }
 
-fn due(memory: Option<&Memory>, repository: &HelmRepository, now: Instant) -> Due {
+fn due(memory: Option<&Memory>, repository: &HelmRepository, stale: bool, now: Instant) -> Due {
     let Some(memory) = memory else { return Due::Now };
-    let changed = memory.stale
+    let changed = stale
         || memory.generation != repository.metadata.generation
         || Some(memory.uid.as_str()) != repository.metadata.uid.as_deref()
         || memory.token.as_deref() != token(repository);
@@ -148,47 +144,59 @@ fn pause(failures: u32, interval: Duration) -> Duration {
     doubled.min(RETRY.1).min(interval)
 }
 
+/// The Secrets that a repository depends on. Written before they are read, so that no change goes unseen in between.
+#[derive(Default)]
+struct Uses {
+    /// By name, the resource version that was read; empty for a Secret that was not there.
+    secrets: BTreeMap<String, String>,
+    /// One of them has another version since.
+    stale: bool,
+}
+
 /// What all reconciles of repositories share.
 struct Desk {
     ctx: Arc<Context>,
     store: Store<HelmRepository>,
     memories: Mutex<HashMap<Key, Memory>>,
+    uses: Mutex<HashMap<Key, Uses>>,
     on_listed: Box<dyn Fn(&Key) + Send + Sync>,
 }
 
 impl Desk {
-    fn memories(&self) -> MutexGuard<'_, HashMap<Key, Memory>> {
-        // A panic while the lock was held leaves a map that is still a map.
-        self.memories.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
     /// Lets go of a repository that is no more.
     fn seen(&self, repository: &HelmRepository) {
         if self.store.get(&ObjectRef::from(repository)).is_none() {
             let key = key_of(repository);
-            self.memories().remove(&key);
+            lock(&self.memories).remove(&key);
+            lock(&self.uses).remove(&key);
             self.ctx.catalog.forget(&key);
         }
+    }
+
+    fn uses(&self, key: &Key, secret: &str, version: String) {
+        lock(&self.uses).entry(key.clone()).or_default().secrets.insert(secret.to_owned(), version);
     }
 
     /// The repositories that have to be looked at because a Secret has changed.
     fn secret_changed(&self, secret: &PartialObjectMeta<Secret>) -> Vec<ObjectRef<HelmRepository>> {
         let (namespace, name) = (secret.namespace().unwrap_or_default(), secret.name_any());
         let version = secret.resource_version().unwrap_or_default();
-        // Their order does not matter: each goes into a queue of its own.
+        let mut concerned = Vec::new();
+        // The order of the answer does not matter: it is a queue without one.
         #[allow(clippy::iter_over_hash_type)]
-        let concerned = |memories: &mut HashMap<Key, Memory>| {
-            let mut concerned = Vec::new();
-            for (key, memory) in memories.iter_mut().filter(|(key, _)| key.namespace == namespace) {
-                if memory.secrets.get(&name).is_some_and(|known| *known != version) {
-                    memory.stale = true;
-                    concerned.push(ObjectRef::new(&key.name).within(&key.namespace));
-                }
+        for (key, uses) in lock(&self.uses).iter_mut().filter(|(key, _)| key.namespace == namespace) {
+            if uses.secrets.get(&name).is_some_and(|known| *known != version) {
+                uses.stale = true;
+                concerned.push(ObjectRef::new(&key.name).within(&key.namespace));
             }
-            concerned
-        };
-        concerned(&mut self.memories())
+        }
+        concerned
     }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    // A panic while the lock was held leaves a map that is still a map.
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// Reconciles HelmRepositories until told to stop. `on_listed` is called whenever releases may find something else than before.
@@ -200,7 +208,13 @@ pub async fn run(
     stop: impl Future<Output = ()> + Send + Sync + 'static,
 ) {
     let secrets = Api::<PartialObjectMeta<Secret>>::all(ctx.cluster.client.clone());
-    let desk = Arc::new(Desk { ctx, store: store.clone(), memories: Mutex::default(), on_listed: Box::new(on_listed) });
+    let desk = Arc::new(Desk {
+        ctx,
+        store: store.clone(),
+        memories: Mutex::default(),
+        uses: Mutex::default(),
+        on_listed: Box::new(on_listed),
+    });
     let events = {
         let desk = Arc::clone(&desk);
         events.inspect_ok(move |repository| desk.seen(repository))
@@ -223,8 +237,9 @@ async fn reconcile(repository: Arc<HelmRepository>, desk: Arc<Desk>) -> Result<A
     if repository.metadata.deletion_timestamp.is_some() {
         return Ok(Action::await_change());
     }
-    let known = desk.memories().get(&key).cloned();
-    match due(known.as_ref(), &repository, Instant::now()) {
+    let known = lock(&desk.memories).get(&key).cloned();
+    let stale = lock(&desk.uses).get(&key).is_some_and(|uses| uses.stale);
+    match due(known.as_ref(), &repository, stale, Instant::now()) {
         Due::Now => {}
         Due::At(next) => return Ok(Action::requeue(next.saturating_duration_since(Instant::now()))),
         Due::Never => return Ok(Action::await_change()),
@@ -239,7 +254,8 @@ async fn reconcile(repository: Arc<HelmRepository>, desk: Arc<Desk>) -> Result<A
     };
 
     let began = Instant::now();
-    let outcome = list(&repository, &key, &desk, &mut memory.secrets).await;
+    lock(&desk.uses).remove(&key);
+    let outcome = list(&repository, &key, &desk).await;
     desk.ctx.metrics.reconcile_seconds.get_or_create(&KIND).observe(began.elapsed());
     if outcome.is_err() {
         desk.ctx.metrics.reconcile_errors.get_or_create(&KIND).inc();
@@ -260,13 +276,13 @@ async fn reconcile(repository: Arc<HelmRepository>, desk: Arc<Desk>) -> Result<A
     let written = old == status || write(&desk.ctx, &repository, &status).await;
     let wait = if written { wait } else { Some(REWRITE) };
     memory.next = wait.map(|wait| Instant::now() + wait);
-    desk.memories().insert(key, memory);
+    lock(&desk.memories).insert(key, memory);
     Ok(wait.map_or_else(Action::await_change, Action::requeue))
 }
 
 /// Fetches the index and lists it; takes the repository off the list when it has become another one that cannot be had.
-async fn list(repository: &HelmRepository, key: &Key, desk: &Desk, secrets: &mut BTreeMap<String, String>) -> Outcome {
-    let asked = match asked(repository, desk, secrets).await {
+async fn list(repository: &HelmRepository, key: &Key, desk: &Desk) -> Outcome {
+    let asked = match asked(repository, key, desk).await {
         Ok(asked) => Arc::new(asked),
         Err(error) => {
             desk.ctx.catalog.forget(key);
@@ -306,12 +322,8 @@ fn relist(repository: &HelmRepository, key: &Key, desk: &Desk, asked: &Arc<Repos
     }
 }
 
-/// The repository with its credentials. `versions` gets the Secrets that were asked for, so that their changes are seen.
-async fn asked(
-    repository: &HelmRepository,
-    desk: &Desk,
-    versions: &mut BTreeMap<String, String>,
-) -> Result<Repository, Error> {
+/// The repository with its credentials.
+async fn asked(repository: &HelmRepository, key: &Key, desk: &Desk) -> Result<Repository, Error> {
     let spec = &repository.spec;
     let (mut secret, mut certificates) = (None, None);
     for (field, reference, found) in [
@@ -319,13 +331,12 @@ async fn asked(
         ("spec.certSecretRef", &spec.cert_secret_ref, &mut certificates),
     ] {
         let Some(reference) = reference.as_ref().filter(|_| !spec.is_oci()) else { continue };
-        let namespace = repository.namespace().unwrap_or_default();
-        let name = reference.name.clone();
-        versions.insert(name.clone(), String::new());
+        let (namespace, name) = (key.namespace.clone(), reference.name.clone());
+        desk.uses(key, &name, String::new());
         let api = Api::<Secret>::namespaced(desk.ctx.cluster.client.clone(), &namespace);
         match api.get_opt(&name).await {
             Ok(Some(read)) => {
-                versions.insert(name, read.resource_version().unwrap_or_default());
+                desk.uses(key, &name, read.resource_version().unwrap_or_default());
                 *found = Some(read);
             }
             Ok(None) => return Err(Error::NoSecret { field, namespace, name }),
@@ -369,7 +380,9 @@ fn status_of(
 fn summary(index: &Index) -> String {
     let digest = index.revision().to_string();
     let short = digest.get(..12).unwrap_or(&digest);
-    let mut text = format!("index sha256:{short}: {} charts, {} versions", index.charts(), index.versions());
+    let count = |number: usize, noun: &str| format!("{number} {noun}{}", if number == 1 { "" } else { "s" });
+    let (charts, versions) = (count(index.charts(), "chart"), count(index.versions(), "version"));
+    let mut text = format!("index sha256:{short}: {charts}, {versions}");
     if let Some(first) = index.warnings().first() {
         text.push_str(&format!("; {} not usable: {first}", index.dropped()));
     }
@@ -443,7 +456,7 @@ mod tests {
         let later = now + Duration::from_secs(60);
         let memory = || Memory { uid: "u".to_owned(), generation: Some(1), next: Some(later), ..Memory::default() };
         let check = |memory: Option<&Memory>, repository: &HelmRepository, expected: Due| {
-            assert_eq!(due(memory, repository, now), expected);
+            assert_eq!(due(memory, repository, false, now), expected);
         };
         let same = repository(1, &[]);
         let requested = repository(1, &[("reconcile.fluxcd.io/requestedAt", "x")]);
@@ -453,11 +466,11 @@ mod tests {
         check(Some(&memory()), &requested, Due::Now);
         check(Some(&memory()), &repository(1, &[("pintle.dev/requestedAt", "x")]), Due::Now);
         check(Some(&Memory { token: Some("x".to_owned()), ..memory() }), &requested, Due::At(later));
-        check(Some(&Memory { stale: true, ..memory() }), &same, Due::Now);
+        assert_eq!(due(Some(&memory()), &same, true, now), Due::Now);
         check(Some(&Memory { uid: "v".to_owned(), ..memory() }), &same, Due::Now);
         check(Some(&Memory { next: Some(now), ..memory() }), &same, Due::Now);
         check(Some(&Memory { next: None, ..memory() }), &same, Due::Never);
-        check(Some(&Memory { next: None, stale: true, ..memory() }), &same, Due::Now);
+        assert_eq!(due(Some(&Memory { next: None, ..memory() }), &same, true, now), Due::Now);
     }
 
     #[test]
@@ -514,7 +527,7 @@ mod tests {
     fn a_summary_names_what_is_missing() {
         let text = "apiVersion: v1\nentries: {a: [{name: a, version: 1.0.0}, {name: a}]}";
         let text = summary(&Index::read(text.as_bytes(), "u").unwrap());
-        let expected = "1 charts, 1 versions; 1 not usable: entry 1 of chart \"a\" is left out: it has no version";
+        let expected = "1 chart, 1 version; 1 not usable: entry 1 of chart \"a\" is left out: it has no version";
         assert!(text.ends_with(expected), "{text}");
     }
 }
