@@ -3,16 +3,15 @@
 //! Reading is tolerant (records that were never packed, Helm 3's empty times) and bounded: a record comes from whoever may
 //! write Secrets in a namespace.
 
-use std::io::{Read, Write};
+use std::io::Read;
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
-use flate2::Compression;
 use flate2::read::MultiGzDecoder;
-use flate2::write::GzEncoder;
+use flate2::{Compress, Compression, Crc, FlushCompress};
 
 use super::error::{Error, Result};
-use super::record::Record;
+use super::record::{RawChart, Record};
 
 /// What every gzip stream begins with; Helm tells packed records from plain ones by it.
 const GZIP_MAGIC: [u8; 3] = [0x1f, 0x8b, 0x08];
@@ -38,17 +37,77 @@ impl Default for Limits {
 /// # Errors
 /// When the record cannot be written as JSON.
 pub fn encode(record: &Record) -> Result<Vec<u8>> {
-    let json = serde_json::to_vec(record).map_err(|error| Error::Encode(error.to_string()))?;
-    let mut packed = pack(&json, Compression::default())?;
+    let unwritable = |error: serde_json::Error| Error::Encode(error.to_string());
+    let mut packed = if record.chart.is_null() {
+        pack(&[Part::Text(&serde_json::to_vec(record).map_err(unwritable)?)], Compression::default())?
+    } else {
+        // The chart goes last and is compressed apart from the rest: it is most of the bytes and always the same.
+        let rest = Record { chart: RawChart::default(), ..record.clone() };
+        let mut head = serde_json::to_vec(&rest).map_err(unwritable)?;
+        head.pop();
+        head.extend_from_slice(br#","chart":"#);
+        let chart = Part::Packed {
+            text: record.chart.json().as_bytes(),
+            packed: record.chart.packed(|json| deflate(json.as_bytes(), Compression::default(), FlushCompress::Sync)),
+        };
+        pack(&[Part::Text(&head), chart, Part::Text(b"}")], Compression::default())?
+    };
     if packed.len() > TIGHT {
-        packed = pack(&json, Compression::best())?;
+        packed = pack(&[Part::Text(&serde_json::to_vec(record).map_err(unwritable)?)], Compression::best())?;
     }
     Ok(STANDARD.encode(packed).into_bytes())
 }
 
-fn pack(json: &[u8], level: Compression) -> Result<Vec<u8>> {
-    let mut encoder = GzEncoder::new(Vec::with_capacity(json.len() / 4), level);
-    encoder.write_all(json).and_then(|()| encoder.finish()).map_err(|error| Error::Encode(error.to_string()))
+/// A stretch of the text that is packed.
+enum Part<'a> {
+    Text(&'a [u8]),
+    /// Compressed already, by [`deflate`] with [`FlushCompress::Sync`].
+    Packed {
+        text: &'a [u8],
+        packed: &'a [u8],
+    },
+}
+
+/// One gzip member (RFC 1952) of parts that were compressed apart from each other: a deflate stream is made of blocks, and
+/// blocks that end on a byte and refer to nothing before them can be put one after the other.
+fn pack(parts: &[Part<'_>], level: Compression) -> Result<Vec<u8>> {
+    let mut out = vec![0x1f, 0x8b, 8, 0, 0, 0, 0, 0, 0, 255];
+    let mut checksum = Crc::new();
+    for (index, part) in parts.iter().enumerate() {
+        match part {
+            Part::Text(text) => {
+                checksum.update(text);
+                let last = index + 1 == parts.len();
+                out.extend(deflate(text, level, if last { FlushCompress::Finish } else { FlushCompress::Sync }));
+            }
+            Part::Packed { text, packed } => {
+                checksum.update(text);
+                out.extend_from_slice(packed);
+            }
+        }
+    }
+    out.extend_from_slice(&checksum.sum().to_le_bytes());
+    out.extend_from_slice(&checksum.amount().to_le_bytes());
+    Ok(out)
+}
+
+/// Raw deflate blocks. With `Sync` they end on a byte and another stretch may follow, with `Finish` they are the last.
+fn deflate(text: &[u8], level: Compression, flush: FlushCompress) -> Vec<u8> {
+    let mut compress = Compress::new(level, false);
+    let mut out = Vec::with_capacity(text.len() / 4 + 64);
+    loop {
+        let consumed = usize::try_from(compress.total_in()).unwrap_or(usize::MAX).min(text.len());
+        let status = compress.compress_vec(&text[consumed..], &mut out, flush);
+        let all_in = compress.total_in() == text.len() as u64;
+        // With room to spare after everything went in, the flush is complete.
+        match status {
+            Ok(flate2::Status::StreamEnd) => return out,
+            Ok(_) if all_in && flush != FlushCompress::Finish && out.len() < out.capacity() => return out,
+            Ok(_) => out.reserve(out.capacity().max(4096)),
+            // Memory to memory there is nothing that can fail but a lack of room, which is made above.
+            Err(_) => return out,
+        }
+    }
 }
 
 /// Decodes a stored record. Labels are not in it: the storage adds them.
@@ -95,7 +154,7 @@ mod tests {
         "version":3,"namespace":"shop","apply_method":"ssa"}"#;
 
     fn packed(json: &str) -> Vec<u8> {
-        STANDARD.encode(pack(json.as_bytes(), Compression::best()).unwrap()).into_bytes()
+        STANDARD.encode(pack(&[Part::Text(json.as_bytes())], Compression::best()).unwrap()).into_bytes()
     }
 
     #[test]
@@ -109,6 +168,35 @@ mod tests {
         assert_eq!((metadata.name.as_str(), metadata.app_version.as_str()), ("podinfo", "6.7"));
         let again = serde_json::to_value(decode(&encode(&record).unwrap(), &Limits::default()).unwrap()).unwrap();
         assert_eq!(again, serde_json::from_str::<serde_json::Value>(HELM4).unwrap());
+    }
+
+    /// Whatever the sizes: one member, whole, with a right checksum (a reader that stops at the first member sees it all).
+    #[test]
+    fn parts_make_one_gzip_member() {
+        let mut noise = 0x2545_f491_4f6c_dd1d_u64;
+        let mut text = |length: usize| -> String {
+            let byte = || {
+                noise ^= noise << 13;
+                noise ^= noise >> 7;
+                noise ^= noise << 17;
+                char::from(b'a' + u8::try_from(noise % 26).unwrap())
+            };
+            std::iter::repeat_with(byte).take(length).collect()
+        };
+        for (chart, manifest) in [(1, 0), (5, 70_000), (70_000, 5), (400_000, 1_000), (1 << 20, 1 << 20)] {
+            let record = Record {
+                chart: RawChart::from_json(&serde_json::json!({"files": text(chart)})).unwrap(),
+                manifest: text(manifest),
+                ..Record::default()
+            };
+            for _ in 0..2 {
+                let packed = STANDARD.decode(encode(&record).unwrap()).unwrap();
+                let mut json = String::new();
+                flate2::bufread::GzDecoder::new(packed.as_slice()).read_to_string(&mut json).unwrap();
+                let parsed: serde_json::Value = serde_json::from_str(&json).unwrap();
+                assert_eq!(parsed, serde_json::to_value(&record).unwrap());
+            }
+        }
     }
 
     #[test]

@@ -5,7 +5,7 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use jiff::Timestamp;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
@@ -189,15 +189,22 @@ pub struct ChartMetadata {
     pub annotations: BTreeMap<String, String>,
 }
 
-/// The stored chart as JSON text: shared, never parsed whole.
+/// The stored chart as JSON text: shared, never parsed whole. What it is packed to is kept with it, because the record of a
+/// revision is written several times with the same chart.
 #[derive(Clone, Debug)]
-pub struct RawChart(Arc<RawValue>);
+pub struct RawChart(Arc<Chart>);
+
+#[derive(Debug)]
+struct Chart {
+    json: Box<RawValue>,
+    packed: OnceLock<Vec<u8>>,
+}
 
 impl RawChart {
     /// Takes a chart in its stored JSON form.
     #[must_use]
     pub fn new(json: Box<RawValue>) -> Self {
-        Self(Arc::from(json))
+        Self(Arc::new(Chart { json, packed: OnceLock::new() }))
     }
 
     /// Serialises a chart into its stored form.
@@ -211,7 +218,12 @@ impl RawChart {
     /// The JSON text.
     #[must_use]
     pub fn json(&self) -> &str {
-        self.0.get()
+        self.0.json.get()
+    }
+
+    /// What `pack` makes of the JSON text, from the second time on without asking it.
+    pub(super) fn packed(&self, pack: impl FnOnce(&str) -> Vec<u8>) -> &[u8] {
+        self.0.packed.get_or_init(|| pack(self.json()))
     }
 
     /// Whether there is no chart at all.
@@ -263,7 +275,7 @@ impl PartialEq for RawChart {
 
 impl Serialize for RawChart {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        self.0.serialize(serializer)
+        self.0.json.serialize(serializer)
     }
 }
 

@@ -233,8 +233,9 @@ impl Storage {
     /// # Errors
     /// Failures of the API server.
     pub async fn entries(&self, release: &str) -> Result<Vec<Entry>> {
-        let found = self.pages::<PartialObjectMeta>(&selector(Some(release), None)?, true).await?;
-        let mut entries: Vec<_> = found.into_iter().filter_map(|object| entry(object.metadata)).collect();
+        let mut entries = Vec::new();
+        let collect = |object: PartialObjectMeta| entries.extend(entry(object.metadata));
+        self.pages(&selector(Some(release), None)?, true, collect).await?;
         entries.sort_by(|a, b| (&a.release, b.revision).cmp(&(&b.release, a.revision)));
         Ok(entries)
     }
@@ -364,12 +365,11 @@ impl Storage {
 
     async fn list(&self, selector: &str) -> Result<History> {
         let mut history = History::default();
-        for object in self.pages::<Object>(selector, false).await? {
-            match self.open(object) {
-                Ok(stored) => history.stored.push(stored),
-                Err(unreadable) => history.unreadable.push(unreadable),
-            }
-        }
+        let collect = |object: Object| match self.open(object) {
+            Ok(stored) => history.stored.push(stored),
+            Err(unreadable) => history.unreadable.push(unreadable),
+        };
+        self.pages(selector, false, collect).await?;
         history.stored.sort_by(|a, b| {
             let key = |stored: &Stored| (stored.record.namespace.clone(), stored.record.name.clone());
             key(a).cmp(&key(b)).then(b.record.version.cmp(&a.record.version))
@@ -377,7 +377,13 @@ impl Storage {
         Ok(history)
     }
 
-    async fn pages<T: for<'de> Deserialize<'de>>(&self, selector: &str, metadata: bool) -> Result<Vec<T>> {
+    /// Hands over what is found, a page at a time: packed records are large and are not kept longer than it takes to open them.
+    async fn pages<T: for<'de> Deserialize<'de>>(
+        &self,
+        selector: &str,
+        metadata: bool,
+        mut found: impl FnMut(T),
+    ) -> Result<()> {
         let accept =
             metadata.then_some("application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1,application/json");
         let limit = if metadata { 500 } else { PAGE };
@@ -385,7 +391,6 @@ impl Storage {
             Some(namespace) => format!("release {}s in {namespace}", self.driver.kind()),
             None => format!("release {}s", self.driver.kind()),
         };
-        let mut items = Vec::new();
         let mut token: Option<String> = None;
         for _ in 0..PAGES {
             let mut uri =
@@ -394,13 +399,13 @@ impl Storage {
                 let _ = write!(uri, "&continue={}", crate::cluster::escape(token));
             }
             let page: Page<T> = self.cluster.caller().read(Action::List, &object, &uri, accept).await?;
-            items.extend(page.items.into_iter().flatten());
+            page.items.into_iter().flatten().for_each(&mut found);
             token = page.metadata.token.filter(|token| !token.is_empty());
             if token.is_none() {
                 break;
             }
         }
-        Ok(items)
+        Ok(())
     }
 
     async fn send(
