@@ -1,7 +1,7 @@
 //! Which of a chart's charts take part in a render, under which names, and with which defaults: aliases, tags,
 //! conditions and imported values.
 
-use super::{Chart, Dependency, Error, Frozen, Metadata, values};
+use super::{Chart, Crd, Dependency, Error, Frozen, Metadata, is_crd, values};
 use pintle_golib::semver;
 use pintle_value::{Map, Str, Value};
 use std::sync::Arc;
@@ -42,6 +42,22 @@ impl Instance {
         root.enable(user, "", warnings)?;
         root.import(warnings)?;
         Ok(root)
+    }
+
+    /// The files of CRDs of this chart, then those of the charts below, each with its path as manifests show it.
+    pub fn crds(&self) -> Vec<Crd> {
+        let mut found = Vec::new();
+        self.gather_crds(&self.metadata.name, &mut found);
+        found
+    }
+
+    fn gather_crds(&self, path: &str, found: &mut Vec<Crd>) {
+        for file in self.chart.files.iter().filter(|f| is_crd(&f.name)) {
+            found.push(Crd { path: format!("{path}/{}", file.name), file: file.clone() });
+        }
+        for child in &self.dependencies {
+            child.gather_crds(&format!("{path}/charts/{}", child.metadata.name), found);
+        }
     }
 
     fn enable(&mut self, given: &Map, path: &str, warnings: &mut Vec<String>) -> Result<(), Error> {

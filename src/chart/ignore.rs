@@ -1,6 +1,6 @@
 //! .helmignore, with Helm's own reading of it (which is not git's).
 
-use super::standin;
+use pintle_golib::filepath;
 
 /// The rules of one chart folder.
 pub(super) struct Rules(Vec<Rule>);
@@ -57,7 +57,7 @@ impl Rule {
         if line.contains("**") {
             return Err("double-star (**) syntax is not supported".into());
         }
-        if standin::matches(line.as_bytes(), b"abc").is_err() {
+        if filepath::matches(line.as_bytes(), b"abc").is_err() {
             return Err(format!("syntax error in pattern {line:?}"));
         }
         let (negated, line) = line.strip_prefix('!').map_or((false, line), |rest| (true, rest));
@@ -68,7 +68,7 @@ impl Rule {
 
     fn matches(&self, path: &str) -> bool {
         let subject = if self.whole_path { path } else { path.rsplit('/').next().unwrap_or(path) };
-        standin::matches(self.pattern.as_bytes(), subject.as_bytes()).unwrap_or(false)
+        filepath::matches(self.pattern.as_bytes(), subject.as_bytes()).unwrap_or(false)
     }
 }
 

@@ -5,7 +5,6 @@ mod document;
 mod frozen;
 mod ignore;
 mod metadata;
-pub(crate) mod standin;
 
 pub mod dependencies;
 pub mod load;
@@ -76,23 +75,6 @@ impl Chart {
         &self.metadata.name
     }
 
-    /// The files under `crds/` of this chart, then those of its dependencies; each with its path from the root chart's
-    /// folder (`crds/a.yaml`, `charts/sub/crds/b.yaml`).
-    pub fn crds(&self) -> Vec<Crd> {
-        let mut found = Vec::new();
-        self.gather_crds("", &mut found);
-        found
-    }
-
-    fn gather_crds(&self, prefix: &str, found: &mut Vec<Crd>) {
-        for file in self.files.iter().filter(|f| is_crd(&f.name)) {
-            found.push(Crd { path: format!("{prefix}{}", file.name), file: file.clone() });
-        }
-        for child in &self.dependencies {
-            child.gather_crds(&format!("{prefix}charts/{}/", child.name()), found);
-        }
-    }
-
     /// The content of a file outside `templates/`, by path.
     pub fn file(&self, name: &str) -> Option<&[u8]> {
         self.files.iter().find(|f| &*f.name == name).map(|f| &*f.data)
@@ -102,7 +84,7 @@ impl Chart {
 /// A file of custom resource definitions.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Crd {
-    /// The path from the root chart's folder.
+    /// The path from the root chart's name on: `chart/charts/sub/crds/x.yaml`.
     pub path: String,
     /// The file, under its path inside its own chart.
     pub file: File,

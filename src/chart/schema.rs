@@ -3,6 +3,7 @@
 //! A schema never reaches beyond itself: references to files and to the network are refused.
 
 use super::dependencies::Instance;
+use std::sync::Arc;
 use boon::{CompileError, Compiler, ErrorKind, SchemaIndex, Schemas, UrlLoader, ValidationError};
 use pintle_golib::strconv;
 use serde_json::Value;
@@ -64,10 +65,10 @@ impl Schema {
 ///
 /// # Errors
 /// All failures together, in Helm's words.
-pub fn validate<'a>(
-    chart: &'a Instance,
+pub fn validate(
+    chart: &Instance,
     values: &Value,
-    compiled: &mut dyn FnMut(&'a Instance) -> Option<Result<&'a Schema, &'a str>>,
+    compiled: &mut dyn FnMut(&Instance) -> Option<Arc<Result<Schema, String>>>,
 ) -> Result<(), String> {
     let mut text = String::new();
     gather(chart, values, compiled, &mut text);
@@ -77,16 +78,16 @@ pub fn validate<'a>(
     Err(format!("values don't meet the specifications of the schema(s) in the following chart(s):\n{text}"))
 }
 
-fn gather<'a>(
-    chart: &'a Instance,
+fn gather(
+    chart: &Instance,
     values: &Value,
-    compiled: &mut dyn FnMut(&'a Instance) -> Option<Result<&'a Schema, &'a str>>,
+    compiled: &mut dyn FnMut(&Instance) -> Option<Arc<Result<Schema, String>>>,
     text: &mut String,
 ) {
-    let outcome = match compiled(chart) {
+    let outcome = match compiled(chart).as_deref() {
         None => Ok(()),
         Some(Ok(schema)) => schema.check(values),
-        Some(Err(why)) => Err(why.to_owned()),
+        Some(Err(why)) => Err(why.clone()),
     };
     if let Err(why) = outcome {
         text.push_str(&format!("{}:\n{why}", chart.metadata.name));

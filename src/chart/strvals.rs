@@ -125,7 +125,7 @@ impl Parser<'_> {
             None if key.is_empty() => Ok(false),
             None => Err(format!("key {key:?} has no value")),
             Some('[') => {
-                let index = self.index()?;
+                let Some(index) = self.index()? else { return Ok(false) };
                 let items = match map.get(key.as_bytes()) {
                     None | Some(Value::Nil) => Vec::new(),
                     Some(Value::List(list)) => list.to_vec(),
@@ -168,15 +168,16 @@ impl Parser<'_> {
         }
     }
 
-    fn index(&mut self) -> Result<i64, String> {
+    /// The index before `]`; nothing if the argument ends, which Helm passes over in silence.
+    fn index(&mut self) -> Result<Option<i64>, String> {
         let (digits, stop) = self.until(&[']']);
         if stop.is_none() {
-            return Err("error parsing index: EOF".into());
+            return Ok(None);
         }
-        let index: i64 = digits
+        digits
             .parse()
-            .map_err(|_| format!("error parsing index: strconv.Atoi: parsing {digits:?}: invalid syntax"))?;
-        Ok(index)
+            .map(Some)
+            .map_err(|_| format!("error parsing index: strconv.Atoi: parsing {digits:?}: invalid syntax"))
     }
 
     /// Reads what follows `[index]`.
@@ -186,7 +187,9 @@ impl Parser<'_> {
         }
         let (text, stop) = self.until(&['[', '.', '=']);
         if !text.is_empty() {
-            return Err(format!("unexpected data at end of array index: {text:?}"));
+            // Go prints the runes one by one.
+            let runes: Vec<String> = text.chars().map(quote_rune).collect();
+            return Err(format!("unexpected data at end of array index: [{}]", runes.join(" ")));
         }
         let at = index as usize;
         match stop {
@@ -202,7 +205,7 @@ impl Parser<'_> {
                         "value name nested level is greater than maximum supported nested level of {MAX_NESTING}"
                     ));
                 }
-                let next = self.index()?;
+                let Some(next) = self.index()? else { return Ok((items, false)) };
                 let existing = match items.get(at) {
                     None | Some(Value::Nil) => Vec::new(),
                     Some(Value::List(list)) => list.to_vec(),
@@ -264,8 +267,9 @@ impl Parser<'_> {
             }
             Some(_) => {}
         }
-        let (text, stop) = self.until(&[',']);
-        Ok((self.read(text)?, stop.is_some()))
+        let (text, _) = self.until(&[',']);
+        // At the end too: whoever asks for a key next finds out.
+        Ok((self.read(text)?, true))
     }
 
     fn list(&mut self) -> Result<(Value, bool), String> {
@@ -334,6 +338,16 @@ fn json_error(error: &serde_json::Error, text: &str) -> String {
     }
 }
 
+fn quote_rune(rune: char) -> String {
+    let mut buffer = [0; 4];
+    let quoted = pintle_golib::strconv::quote(rune.encode_utf8(&mut buffer).as_bytes());
+    match rune {
+        '\'' => "'\\''".into(),
+        '"' => "'\"'".into(),
+        _ => format!("'{}'", &quoted[1..quoted.len() - 1]),
+    }
+}
+
 fn put(map: &Map, key: String, value: Value) {
     if !key.is_empty() {
         map.insert(Str::from(key), value);
@@ -398,7 +412,7 @@ mod tests {
             ("a,", Err(r#"key "a" has no value (cannot end with ,)"#)),
             ("a[-1]=1", Err("negative -1 index not allowed")),
             ("a[65537]=1", Err("index of 65537 is greater than maximum supported index of 65536")),
-            ("a[0]x=1", Err(r#"unexpected data at end of array index: "x""#)),
+            ("a[0]xy=1", Err("unexpected data at end of array index: ['x' 'y']")),
             (
                 "a=1,a.b=2",
                 Err("unable to parse key: interface conversion: interface {} is int64, not map[string]interface {}"),

@@ -44,7 +44,7 @@ pub fn deep_copy_map(map: &Map) -> Map {
 /// When a subchart's values are no table.
 pub fn coalesce(chart: &Instance, user: &Map, warnings: &mut Vec<String>) -> Result<Map, Error> {
     let dest = deep_copy_map(user);
-    Pass { nulls_stay: false, warnings }.chart(chart, &dest, "")?;
+    Pass { nulls: Nulls::Delete, warnings }.chart(chart, &dest, "")?;
     Ok(dest)
 }
 
@@ -54,17 +54,28 @@ pub fn coalesce(chart: &Instance, user: &Map, warnings: &mut Vec<String>) -> Res
 /// As [`coalesce`].
 pub fn merge(chart: &Instance, user: &Map, warnings: &mut Vec<String>) -> Result<Map, Error> {
     let dest = deep_copy_map(user);
-    Pass { nulls_stay: true, warnings }.chart(chart, &dest, "")?;
+    Pass { nulls: Nulls::Stay, warnings }.chart(chart, &dest, "")?;
     Ok(dest)
 }
 
 /// Fills what `dest` lacks from `defaults`, nulls kept.
 pub(super) fn merge_defaults(dest: &Map, defaults: &Map, warnings: &mut Vec<String>) {
-    Pass { nulls_stay: true, warnings }.tables(dest, defaults, "", true);
+    Pass { nulls: Nulls::Stay, warnings }.tables(dest, defaults, "", Nulls::Stay);
+}
+
+/// What nulls do.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Nulls {
+    /// A null above deletes the default below; nulls among the defaults go.
+    Delete,
+    /// A null above deletes the default below; nulls below are carried up.
+    DeleteAndRise,
+    /// They are values like others.
+    Stay,
 }
 
 struct Pass<'a> {
-    nulls_stay: bool,
+    nulls: Nulls,
     warnings: &'a mut Vec<String>,
 }
 
@@ -103,15 +114,17 @@ impl Pass<'_> {
         let prefix = join(prefix, &chart.metadata.name);
         for (key, default) in chart.values.snapshot() {
             let key_text = key.to_str_lossy();
-            // A null for a child's default must live until the child's own turn.
-            let nulls_stay = self.nulls_stay || chart.dependencies.iter().any(|d| d.metadata.name == *key_text);
+            // A null for a child's default lives until the child's own turn, but (in Helm) only where somebody above
+            // has a table for the child at all.
+            let is_child = chart.dependencies.iter().any(|d| d.metadata.name == *key_text);
+            let nulls = if is_child { Nulls::Stay } else { self.nulls };
             match dest.get(&key) {
-                None => self.copy(dest, &key, &default, nulls_stay),
-                Some(Value::Nil) if !self.nulls_stay => {
+                None => self.copy(dest, &key, &default, self.nulls),
+                Some(Value::Nil) if self.nulls != Nulls::Stay => {
                     dest.remove(&key);
                 }
                 Some(Value::Map(given)) => match &default {
-                    Value::Map(default) => self.tables(&given, default, &join(&prefix, &key_text), nulls_stay),
+                    Value::Map(default) => self.tables(&given, default, &join(&prefix, &key_text), nulls),
                     Value::Nil => {}
                     _ => self.warnings.push(format!("skipped value for {prefix}.{key_text}: Not a table.")),
                 },
@@ -120,25 +133,25 @@ impl Pass<'_> {
         }
     }
 
-    fn copy(&mut self, dest: &Map, key: &pintle_value::Str, default: &Value, nulls_stay: bool) {
-        if nulls_stay {
+    fn copy(&mut self, dest: &Map, key: &pintle_value::Str, default: &Value, nulls: Nulls) {
+        if nulls != Nulls::Delete {
             dest.insert(key.clone(), deep_copy(default));
         } else if !matches!(default, Value::Nil) {
             dest.insert(key.clone(), copy_without_nulls(default));
         }
     }
 
-    fn tables(&mut self, dest: &Map, defaults: &Map, prefix: &str, nulls_stay: bool) {
+    fn tables(&mut self, dest: &Map, defaults: &Map, prefix: &str, nulls: Nulls) {
         for (key, default) in defaults.snapshot() {
             match (dest.get(&key), &default) {
-                (None, _) => self.copy(dest, &key, &default, nulls_stay),
+                (None, _) => self.copy(dest, &key, &default, nulls),
                 (Some(Value::Nil), Value::Nil) => {}
-                (Some(Value::Nil), _) if !nulls_stay => {
+                (Some(Value::Nil), _) if nulls != Nulls::Stay => {
                     dest.remove(&key);
                 }
                 (Some(Value::Map(given)), Value::Map(default)) => {
                     let full = join(prefix, &key.to_str_lossy());
-                    self.tables(&given, default, &full, nulls_stay);
+                    self.tables(&given, default, &full, nulls);
                 }
                 (Some(Value::Map(_)), Value::Nil) => {}
                 (Some(Value::Map(_)), _) => {
@@ -169,6 +182,7 @@ impl Pass<'_> {
             self.warnings.push("skipping globals because source global is not a table.".into());
             return;
         };
+        let rise = if self.nulls == Nulls::Delete { Nulls::DeleteAndRise } else { self.nulls };
         for (key, value) in given.snapshot() {
             match (&value, own.get(&key)) {
                 (Value::Map(table), None) => {
@@ -177,7 +191,7 @@ impl Pass<'_> {
                 (Value::Map(table), Some(Value::Map(below))) => {
                     let merged = deep_copy_map(table);
                     let full = join(prefix, &key.to_str_lossy());
-                    self.tables(&merged, &below, &full, self.nulls_stay);
+                    self.tables(&merged, &below, &full, rise);
                     own.insert(key, Value::Map(merged));
                 }
                 (Value::Map(_), Some(_)) => {
@@ -210,14 +224,11 @@ fn copy_without_nulls(value: &Value) -> Value {
 
 /// Go's `%t` of what is no bool, which is how Helm words it.
 fn wrong_bool(value: &Value) -> String {
-    match value {
-        Value::Bool(b) => b.to_string(),
-        Value::Nil => "%!t(<nil>)".into(),
-        Value::String(s) => format!("%!t(string={s})"),
-        Value::Float64(n) => format!("%!t(float64={n})"),
-        Value::Int64(n) => format!("%!t(int64={n})"),
-        other => format!("%!t({})", other.type_name()),
+    let mut out = Vec::new();
+    if pintle_value::fmt::sprintf(b"%t", std::slice::from_ref(value), &mut out).is_err() {
+        return value.type_name().to_owned();
     }
+    String::from_utf8_lossy(&out).into_owned()
 }
 
 /// The table at a dotted path.

@@ -1,1 +1,68 @@
-//! The command line: one file per verb.
+//! The command line: one file per verb. Flags and texts are `helm`'s where helm has the verb.
+
+mod name;
+mod template;
+mod values;
+
+use clap::{Parser, Subcommand, error::ErrorKind};
+use std::{ffi::OsString, io::Write, process::ExitCode};
+
+/// Helm releases as Kubernetes objects.
+#[derive(Debug, Parser)]
+#[command(name = "pintle", version, about, disable_help_subcommand = true)]
+struct Cli {
+    #[command(subcommand)]
+    verb: Verb,
+}
+
+#[derive(Debug, Subcommand)]
+enum Verb {
+    /// Render a chart and print the result, without a cluster.
+    Template(Box<template::Template>),
+    /// Print the custom resource definitions.
+    Crds,
+    /// Print the version.
+    Version,
+}
+
+/// Runs a command line. What is asked for goes to standard output, all else to standard error; a failure is told in one
+/// line that begins with `Error:` and exits with 1, as with helm.
+pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
+    let outcome = match Cli::try_parse_from(arguments) {
+        Ok(cli) => perform(cli.verb),
+        Err(error) if matches!(error.kind(), ErrorKind::DisplayHelp | ErrorKind::DisplayVersion) => {
+            print(error.render().to_string().as_bytes())
+        }
+        Err(error) => {
+            let text = error.render().to_string();
+            Err(text.strip_prefix("error: ").unwrap_or(&text).trim_end().to_owned())
+        }
+    };
+    match outcome {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(text) => {
+            eprintln!("Error: {text}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn perform(verb: Verb) -> Result<(), String> {
+    match verb {
+        Verb::Template(verb) => verb.run(),
+        Verb::Crds => {
+            let texts: Vec<String> = crate::crd::manifests()?.into_iter().map(|(_, text)| text).collect();
+            print(texts.join("---\n").as_bytes())
+        }
+        Verb::Version => print(format!("pintle {}\n", env!("CARGO_PKG_VERSION")).as_bytes()),
+    }
+}
+
+/// Writes to standard output. A reader that went away is no failure.
+fn print(text: &[u8]) -> Result<(), String> {
+    let mut out = std::io::stdout().lock();
+    match out.write_all(text).and_then(|()| out.flush()) {
+        Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => Err(error.to_string()),
+        _ => Ok(()),
+    }
+}

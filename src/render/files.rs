@@ -1,7 +1,7 @@
 //! `.Files`: the chart's other files.
 
 use crate::chart::File;
-use crate::chart::standin;
+use pintle_golib::glob::Glob;
 use base64::{Engine, engine::general_purpose::STANDARD};
 use pintle_value::{CallError, List, ListKind, Map, MapKind, Method, Named, Value};
 use std::rc::Rc;
@@ -39,12 +39,14 @@ fn data(files: &Value, args: &[Value]) -> Rc<[u8]> {
 
 fn glob(files: &Value, args: &[Value]) -> Result<Value, CallError> {
     let pattern = args.first().and_then(Value::as_bytes).unwrap_or_default();
+    // A pattern that cannot be read matches everything.
+    let glob = Glob::compile(&String::from_utf8_lossy(pattern)).ok();
     let found = files
         .as_map()
         .map(Map::snapshot)
         .unwrap_or_default()
         .into_iter()
-        .filter(|(name, _)| standin::matches(pattern, name).unwrap_or(true))
+        .filter(|(name, _)| glob.as_ref().is_none_or(|g| g.is_match(&name.to_str_lossy())))
         .collect();
     Ok(Value::Map(Map::of(MapKind::Named(&FILES), found)))
 }

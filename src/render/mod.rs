@@ -2,17 +2,24 @@
 
 pub mod capabilities;
 pub mod convert;
+mod engine;
+mod failure;
 mod files;
 pub mod functions;
 pub mod host;
 pub mod manifest;
 mod scope;
 pub mod sort;
+mod tera;
 
 pub use capabilities::Capabilities;
+pub use engine::CompiledChart;
+pub use host::{Host, Machine};
 pub use manifest::{Hook, HookEvent, ManifestDoc, YamlError};
 
-use crate::chart::{self, Crd, Frozen, Metadata};
+use crate::chart::{self, Crd, Frozen, Metadata, dependencies::Instance, schema};
+use pintle_golib::semver;
+use std::sync::{Arc, atomic::AtomicBool};
 
 /// What `.Release` says.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -25,6 +32,41 @@ pub struct Release {
     pub revision: i64,
     /// Whether this is an upgrade rather than an install.
     pub is_upgrade: bool,
+}
+
+/// How a render goes.
+#[derive(Debug, Clone, Default)]
+pub struct Options {
+    /// Missing keys are errors.
+    pub strict: bool,
+    /// `fail` and `required` let everything pass.
+    pub lint: bool,
+    /// The values are not checked against schemas.
+    pub skip_schema_validation: bool,
+    /// The notes of subcharts count too.
+    pub subchart_notes: bool,
+    /// Helm 2's `crd-install` is a hook event; Helm 4 drops such documents.
+    pub crd_install_hooks: bool,
+    /// What the templates may use up.
+    pub limits: pintle_template::Limits,
+    /// Set from another thread, it ends the render.
+    pub cancel: Option<Arc<AtomicBool>>,
+}
+
+/// Everything that a render needs. It may be sent to the thread that renders, which should have a stack of 8 MB or more.
+pub struct RenderRequest {
+    /// The chart.
+    pub chart: Arc<CompiledChart>,
+    /// The user's values, a table.
+    pub values: Frozen,
+    /// What `.Release` says.
+    pub release: Release,
+    /// What `.Capabilities` says.
+    pub capabilities: Arc<Capabilities>,
+    /// How.
+    pub options: Options,
+    /// The world outside.
+    pub host: Arc<dyn Host>,
 }
 
 /// What a render makes.
@@ -53,6 +95,9 @@ pub struct Rendered {
 /// Why a render failed. Prints what Helm prints.
 #[derive(Debug, thiserror::Error)]
 pub enum RenderError {
+    /// The charts that take part cannot be found out.
+    #[error("chart dependencies processing failed: {0}")]
+    Dependencies(#[source] chart::Error),
     /// The values cannot be put together.
     #[error(transparent)]
     Values(#[from] chart::Error),
@@ -84,4 +129,86 @@ pub enum RenderError {
         /// All rendered files, for whoever looks for the mistake.
         files: Vec<(String, String)>,
     },
+}
+
+/// Renders a chart up to the manifest.
+///
+/// # Errors
+/// See [`RenderError`]; the texts are Helm's.
+pub fn render(request: &RenderRequest) -> Result<Rendered, RenderError> {
+    let (mut files, mut rendered) = render_files(request)?;
+    let own = format!("{}/templates/NOTES.txt", rendered.metadata.name);
+    files.sort();
+    let mut notes: Vec<String> = Vec::new();
+    files.retain_mut(|(name, text)| {
+        let is_notes = name.ends_with("NOTES.txt");
+        if is_notes && (request.options.subchart_notes || *name == own) {
+            notes.push(std::mem::take(text));
+        }
+        !is_notes
+    });
+    rendered.notes = notes.join("\n");
+    match manifest::sort_documents(&mut files, request.options.crd_install_hooks) {
+        Ok(sorted) => {
+            rendered.manifest = sorted.manifest;
+            rendered.objects = sorted.objects;
+            rendered.hooks = sorted.hooks;
+            Ok(rendered)
+        }
+        Err(source) => Err(RenderError::Yaml { source, files }),
+    }
+}
+
+/// Renders a chart's files, without a look at what they are: names and texts in the order of execution, and all of
+/// [`Rendered`] that is known by then.
+///
+/// # Errors
+/// See [`RenderError`].
+pub fn render_files(request: &RenderRequest) -> Result<(Vec<(String, String)>, Rendered), RenderError> {
+    let user = request.values.thaw_table();
+    let mut warnings = Vec::new();
+    let root = Instance::process(request.chart.chart(), &user, &mut warnings)
+        .map_err(RenderError::Dependencies)?;
+    let values = chart::values::coalesce(&root, &user, &mut warnings)?;
+    let mut rendered = Rendered {
+        metadata: root.metadata.clone(),
+        crds: root.crds(),
+        chart_values: Frozen::of(&root.values.clone().into())?,
+        values: Frozen::of(&values.clone().into())?,
+        warnings,
+        ..Rendered::default()
+    };
+    if !request.options.skip_schema_validation && has_schema(&root) {
+        let json = (&rendered.values).into();
+        schema::validate(&root, &json, &mut |chart| request.chart.schema(chart)).map_err(RenderError::Schema)?;
+    }
+    check_kube_version(&root.metadata, &request.capabilities)?;
+    let shared = scope::Shared {
+        release: scope::release(&request.release),
+        capabilities: request.capabilities.value(),
+    };
+    let scopes = scope::scopes(&root, &values, &shared);
+    let files = engine::render(request, &scopes)?;
+    rendered.warnings.dedup();
+    Ok((files, rendered))
+}
+
+fn has_schema(chart: &Instance) -> bool {
+    chart.chart.schema.is_some() || chart.dependencies.iter().any(has_schema)
+}
+
+fn check_kube_version(metadata: &Metadata, capabilities: &Capabilities) -> Result<(), RenderError> {
+    let wanted = &metadata.kube_version;
+    if wanted.is_empty() {
+        return Ok(());
+    }
+    let found = capabilities.kube_version.text();
+    let fits = match (semver::Constraint::parse(wanted), semver::Version::parse(found)) {
+        (Ok(constraint), Ok(version)) => constraint.check(&version),
+        _ => false,
+    };
+    if fits {
+        return Ok(());
+    }
+    Err(RenderError::KubeVersion { wanted: wanted.clone(), found: found.to_owned() })
 }

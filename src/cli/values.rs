@@ -1,0 +1,90 @@
+//! The flags that set values, in helm's order of precedence.
+
+use crate::chart::{Frozen, strvals, values};
+use clap::Args;
+use pintle_value::{Map, Value};
+use std::io::Read;
+
+/// Largest values file, in bytes.
+const MAX_FILE: u64 = 64 << 20;
+
+/// Values given on the command line.
+#[derive(Debug, Args)]
+pub(super) struct ValueFlags {
+    /// Specify values in a YAML file (can specify multiple)
+    #[arg(short = 'f', long = "values", value_delimiter = ',')]
+    values: Vec<String>,
+    /// Set values (key1=val1,key2=val2)
+    #[arg(long = "set")]
+    set: Vec<String>,
+    /// Set STRING values
+    #[arg(long)]
+    set_string: Vec<String>,
+    /// Set values from files (key1=path1,key2=path2)
+    #[arg(long)]
+    set_file: Vec<String>,
+    /// Set JSON values (key1=jsonval1 or one object)
+    #[arg(long)]
+    set_json: Vec<String>,
+    /// Set a literal STRING value
+    #[arg(long)]
+    set_literal: Vec<String>,
+}
+
+impl ValueFlags {
+    /// All values together: files, then `--set-json`, `--set`, `--set-string`, `--set-file`, `--set-literal`.
+    ///
+    /// # Errors
+    /// Helm's text.
+    pub(super) fn merge(&self) -> Result<Frozen, String> {
+        let base = Map::new();
+        for path in &self.values {
+            let text = read(path)?;
+            let table = values::from_yaml(&text)
+                .map_err(|why| format!("failed to parse {path}: cannot unmarshal yaml document: {why}"))?;
+            values::merge_tables(&base, &table);
+        }
+        for text in &self.set_json {
+            let kind = if text.trim_start().starts_with('{') { "JSON: " } else { "" };
+            strvals::set_json(text, &base).map_err(|_| format!("failed parsing --set-json data {kind}{text}"))?;
+        }
+        for text in &self.set {
+            strvals::set(text, &base).map_err(|why| format!("failed parsing --set data: {why}"))?;
+        }
+        for text in &self.set_string {
+            strvals::set_string(text, &base).map_err(|why| format!("failed parsing --set-string data: {why}"))?;
+        }
+        for text in &self.set_file {
+            strvals::set_file(text, &base, &mut read)
+                .map_err(|why| format!("failed parsing --set-file data: {why}"))?;
+        }
+        for text in &self.set_literal {
+            strvals::set_literal(text, &base).map_err(|why| format!("failed parsing --set-literal data: {why}"))?;
+        }
+        Frozen::of(&Value::Map(base)).map_err(|e| e.to_string())
+    }
+}
+
+/// The content of a file, or of standard input for `-`.
+fn read(path: &str) -> Result<Vec<u8>, String> {
+    let mut text = Vec::new();
+    let result = if path.trim() == "-" {
+        std::io::stdin().take(MAX_FILE + 1).read_to_end(&mut text)
+    } else {
+        std::fs::File::open(path).and_then(|file| file.take(MAX_FILE + 1).read_to_end(&mut text))
+    };
+    match result {
+        Err(error) => Err(format!("open {path}: {}", go_words(&error))),
+        Ok(_) if text.len() as u64 > MAX_FILE => Err(format!("{path} is larger than {MAX_FILE} bytes")),
+        Ok(_) => Ok(text),
+    }
+}
+
+/// Go's text for an error of the operating system.
+pub(super) fn go_words(error: &std::io::Error) -> String {
+    match error.kind() {
+        std::io::ErrorKind::NotFound => "no such file or directory".into(),
+        std::io::ErrorKind::PermissionDenied => "permission denied".into(),
+        _ => error.to_string(),
+    }
+}

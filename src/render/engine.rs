@@ -1,0 +1,147 @@
+//! Go templates: all files of all charts in one set, parsed once per chart and executed in Helm's order.
+
+use super::{
+    RenderError, RenderRequest, failure,
+    functions::functions,
+    host::Environment,
+    scope::{self, ChartScope, VALUES},
+    tera,
+};
+use crate::chart::{Chart, File, dependencies::Instance, schema::Schema};
+use pintle_template::{MissingKey, ParseError, Run, Set, Template};
+use pintle_value::{MapKind, Value};
+use std::{
+    collections::HashMap,
+    sync::{Arc, Mutex, PoisonError},
+};
+
+type Parsed = Result<Arc<Template>, ParseError>;
+
+/// A chart with its templates and schemas as they were compiled so far. Shared by all renders of the chart; what one
+/// of them compiles all others use.
+pub struct CompiledChart {
+    chart: Arc<Chart>,
+    // By the template's full name, since errors show it, and by the place of the text: two charts of one name may be
+    // in the tree.
+    templates: Mutex<HashMap<(String, usize), Parsed>>,
+    schemas: Mutex<HashMap<usize, Arc<Result<Schema, String>>>>,
+}
+
+impl CompiledChart {
+    /// Nothing is compiled before it is needed.
+    pub fn new(chart: Arc<Chart>) -> Self {
+        Self { chart, templates: Mutex::default(), schemas: Mutex::default() }
+    }
+
+    /// The chart.
+    pub fn chart(&self) -> &Arc<Chart> {
+        &self.chart
+    }
+
+    fn template(&self, name: &str, file: &File) -> Parsed {
+        let mut templates = self.templates.lock().unwrap_or_else(PoisonError::into_inner);
+        let key = (name.to_owned(), file.data.as_ptr() as usize);
+        templates
+            .entry(key)
+            .or_insert_with(|| Template::parse(name, Arc::clone(&file.data), functions()).map(Arc::new))
+            .clone()
+    }
+
+    /// The schema of a chart in the tree.
+    pub(super) fn schema(&self, chart: &Instance) -> Option<Arc<Result<Schema, String>>> {
+        let text = chart.chart.schema.as_ref()?;
+        let mut schemas = self.schemas.lock().unwrap_or_else(PoisonError::into_inner);
+        let key = text.as_ptr() as usize;
+        Some(Arc::clone(schemas.entry(key).or_insert_with(|| Arc::new(crate::chart::schema::compile(text)))))
+    }
+}
+
+/// A file that is a template.
+struct Source<'a> {
+    name: String,
+    file: &'a File,
+    scope: usize,
+}
+
+/// The base name of a path.
+fn base(name: &str) -> &str {
+    name.rsplit('/').next().unwrap_or(name)
+}
+
+/// The templates of all charts, in the order in which they are parsed and executed: deep ones first, and from z to a.
+fn sources<'a>(scopes: &'a [ChartScope<'a>]) -> Vec<Source<'a>> {
+    let mut sources = Vec::new();
+    for (at, scope) in scopes.iter().enumerate() {
+        let library = scope.chart.metadata.is_library();
+        for file in &scope.chart.chart.templates {
+            if library && !base(&file.name).starts_with('_') {
+                continue;
+            }
+            sources.push(Source { name: format!("{}/{}", scope.path, file.name), file, scope: at });
+        }
+    }
+    let depth = |s: &Source<'_>| s.name.bytes().filter(|b| *b == b'/').count();
+    sources.sort_by(|a, b| depth(b).cmp(&depth(a)).then_with(|| b.name.cmp(&a.name)));
+    // Two files of one name: one of them wins, as in Helm's map.
+    sources.dedup_by(|later, earlier| later.name == earlier.name);
+    sources
+}
+
+/// Renders every file that is no partial, each with the engine of its chart.
+pub(super) fn render(
+    request: &RenderRequest,
+    scopes: &[ChartScope<'_>],
+) -> Result<Vec<(String, String)>, RenderError> {
+    let (others, sources): (Vec<_>, Vec<_>) =
+        sources(scopes).into_iter().partition(|s| tera::is_engine_of(&scopes[s.scope].chart.metadata));
+    let mut files = go_templates(request, scopes, &sources)?;
+    if !others.is_empty() {
+        let others: Vec<_> =
+            others.iter().map(|s| tera::Source { name: &s.name, file: s.file, scope: s.scope }).collect();
+        files.extend(tera::render(request, scopes, &others)?);
+    }
+    Ok(files)
+}
+
+fn go_templates(
+    request: &RenderRequest,
+    scopes: &[ChartScope<'_>],
+    sources: &[Source<'_>],
+) -> Result<Vec<(String, String)>, RenderError> {
+    let mut set = Set::new("gotpl");
+    for source in sources {
+        let template = request
+            .chart
+            .template(&source.name, source.file)
+            .map_err(|e| RenderError::Template { text: failure::parse_text(&e) })?;
+        set.add(template);
+    }
+    let options = pintle_template::Options {
+        missing_key: if request.options.strict { MissingKey::Error } else { MissingKey::Zero },
+        limits: request.options.limits,
+        cancel: request.options.cancel.clone(),
+    };
+    let environment = Environment::new(Arc::clone(&request.host), request.options.lint);
+    let mut run = Run::new(&set, functions(), &environment, &options);
+    let dots: Vec<Value> =
+        scopes.iter().map(|s| Value::Map(s.dot.view(MapKind::Named(&VALUES)))).collect();
+    let mut files = Vec::new();
+    for source in sources {
+        if base(&source.name).starts_with('_') {
+            continue;
+        }
+        let scope = &scopes[source.scope];
+        scope.dot.insert("Template", scope::template(&source.name, &scope.path));
+        let mut out = Vec::new();
+        run.execute(&source.name, dots[source.scope].clone(), &mut out)
+            .map_err(|e| RenderError::Template { text: failure::execution_text(&e) })?;
+        files.push((source.name.clone(), without_no_value(out)));
+    }
+    Ok(files)
+}
+
+/// What is missing prints as `<no value>`, which Helm takes out of every file.
+fn without_no_value(out: Vec<u8>) -> String {
+    let text = String::from_utf8(out).unwrap_or_else(|e| String::from_utf8_lossy(e.as_bytes()).into_owned());
+    if text.contains("<no value>") { text.replace("<no value>", "") } else { text }
+}

@@ -1,0 +1,60 @@
+//! Template errors as Helm tells them.
+
+use pintle_template::{Cause, Error, ParseError};
+
+const START: &str = "HELM_ERR_START";
+const END: &str = "HELM_ERR_END";
+
+/// Helm keeps of a parse error the place and what follows the last colon.
+pub(super) fn parse_text(error: &ParseError) -> String {
+    let text = error.to_string();
+    let last = text.rsplit(": ").next().unwrap_or(&text);
+    format!("parse error at ({}:{}): {last}", error.name, error.line)
+}
+
+/// Helm's text for a failed execution: the message of `fail` and `required` alone, a list of the places for the
+/// engine's own failures, and the raw text where a function failed.
+pub(super) fn execution_text(error: &Error) -> String {
+    let raw = error.to_string();
+    if let Some(text) = marked(error, &raw) {
+        return text;
+    }
+    links(error).unwrap_or(raw)
+}
+
+/// The message between the marks that `fail` and `required` leave.
+fn marked(error: &Error, raw: &str) -> Option<String> {
+    let place = error.place.as_ref()?;
+    let rest = raw.splitn(3, ": ").nth(2)?;
+    let start = rest.find(START)?;
+    let end = rest.rfind(END)?;
+    let message = rest.get(start + START.len()..end)?;
+    Some(format!("execution error at ({}:{}:{}): {message}", place.file, place.line, place.column))
+}
+
+fn links(error: &Error) -> Option<String> {
+    let mut lines: Vec<String> = Vec::new();
+    let mut next = Some(error);
+    while let Some(error) = next {
+        let mut message = error.message.as_str();
+        // What a function says is no link that Helm can read; a wrapper around another template's error is.
+        if matches!(error.cause, Cause::Function(_)) {
+            return None;
+        }
+        if let Some(at) = message.find(" template:") {
+            message = &message[..at];
+        }
+        let line = match &error.place {
+            Some(place) => format!(
+                "{}:{}:{}\n  executing {:?} at <{}>:\n    {message}\n",
+                place.file, place.line, place.column, place.template, place.expression
+            ),
+            None => format!("template: {message}\n"),
+        };
+        if lines.last() != Some(&line) {
+            lines.push(line);
+        }
+        next = error.inner();
+    }
+    Some(lines.concat().trim().to_owned())
+}
