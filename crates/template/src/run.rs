@@ -48,7 +48,7 @@ pub const NESTING_STACK: usize = 8 << 10;
 
 impl Default for Limits {
     fn default() -> Self {
-        Self { steps: 500_000_000, bytes: 1 << 30, depth: 100_000, nesting: 1_500 }
+        Self { steps: 500_000_000, bytes: 1 << 30, depth: 100_000, nesting: 1_100 }
     }
 }
 

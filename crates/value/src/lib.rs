@@ -12,6 +12,7 @@ mod list;
 mod map;
 mod object;
 mod string;
+mod teardown;
 pub mod toml;
 mod value;
 

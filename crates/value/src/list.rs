@@ -1,6 +1,6 @@
 //! Go's slices, by reference.
 
-use crate::{Named, Value};
+use crate::{Named, Value, teardown};
 use std::{
     cell::{Ref, RefCell},
     rc::Rc,
@@ -27,6 +27,15 @@ struct ListData {
     kind: ListKind,
     nil: bool,
     items: RefCell<Vec<Value>>,
+}
+
+impl Drop for ListData {
+    fn drop(&mut self) {
+        let items = std::mem::take(self.items.get_mut());
+        if items.iter().any(teardown::is_nested) {
+            teardown::values(items.into_iter());
+        }
+    }
 }
 
 /// A reference to a slice. Clones share the items.

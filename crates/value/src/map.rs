@@ -1,6 +1,6 @@
 //! Go's maps with string keys, by reference, iterated in the bytewise order of their keys.
 
-use crate::{Named, Str, Value};
+use crate::{Named, Str, Value, teardown};
 use std::{
     cell::{Ref, RefCell},
     rc::Rc,
@@ -34,6 +34,15 @@ struct MapData {
     entries: RefCell<Vec<(Str, Value)>>,
     // Another map whose entries these are, under its own type.
     of: Option<Map>,
+}
+
+impl Drop for MapData {
+    fn drop(&mut self) {
+        let entries = std::mem::take(self.entries.get_mut());
+        if entries.iter().any(|(_, value)| teardown::is_nested(value)) {
+            teardown::values(entries.into_iter().map(|(_, value)| value));
+        }
+    }
 }
 
 /// A reference to a map. Clones share the entries.

@@ -165,8 +165,14 @@ impl Value {
         }
     }
 
-    /// `reflect.DeepEqual`: types count, order of lists counts, a nil map is not an empty map.
+    /// `reflect.DeepEqual`: types count, order of lists counts, a nil map is not an empty map. What nests deeper than
+    /// [`fmt::MAX_DEPTH`](crate::fmt::MAX_DEPTH) is equal only if it is the same.
     pub fn deep_equal(&self, other: &Value) -> bool {
+        self.equal_within(other, crate::fmt::MAX_DEPTH)
+    }
+
+    fn equal_within(&self, other: &Value, depth: usize) -> bool {
+        let Some(inner) = depth.checked_sub(1) else { return false };
         match (self, other) {
             (Self::Nil, Self::Nil) => true,
             (Self::Bool(a), Self::Bool(b)) => a == b,
@@ -183,7 +189,8 @@ impl Value {
                 self.type_name() == other.type_name()
                     && a.is_nil() == b.is_nil()
                     && (a.same(b)
-                        || (a.len() == b.len() && a.items().iter().zip(b.items().iter()).all(|(x, y)| x.deep_equal(y))))
+                        || (a.len() == b.len()
+                            && a.items().iter().zip(b.items().iter()).all(|(x, y)| x.equal_within(y, inner))))
             }
             (Self::Map(a), Self::Map(b)) => {
                 self.type_name() == other.type_name()
@@ -193,12 +200,12 @@ impl Value {
                             && a.entries()
                                 .iter()
                                 .zip(b.entries().iter())
-                                .all(|((k, x), (l, y))| k == l && x.deep_equal(y))))
+                                .all(|((k, x), (l, y))| k == l && x.equal_within(y, inner))))
             }
             (Self::Object(a), Self::Object(b)) => {
                 Rc::ptr_eq(a, b)
                     || (a.type_name() == b.type_name()
-                        && a.fields().iter().zip(b.fields().iter()).all(|((_, x), (_, y))| x.deep_equal(y)))
+                        && a.fields().iter().zip(b.fields().iter()).all(|((_, x), (_, y))| x.equal_within(y, inner)))
             }
             _ => false,
         }
