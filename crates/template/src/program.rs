@@ -109,6 +109,8 @@ pub(crate) enum Op {
     Fail(u32),
 }
 
+const _: () = assert!(size_of::<Op>() <= 16);
+
 /// No variable.
 pub(crate) const NO_SLOT: u32 = u32::MAX;
 

@@ -113,9 +113,6 @@ struct Layer {
     names: HashMap<Box<[u8]>, u32>,
 }
 
-/// A compiled text's name and source.
-type TextKey = (Box<str>, Box<[u8]>);
-
 /// Texts kept compiled within a run, in bytes.
 const TEXT_CACHE: usize = 16 << 20;
 
@@ -131,7 +128,7 @@ pub(crate) struct State {
     pub(crate) frames: u32,
     units: Vec<Option<Rc<Loaded>>>,
     layers: Vec<Layer>,
-    texts: HashMap<TextKey, Rc<Loaded>>,
+    texts: HashMap<Box<[u8]>, Rc<Loaded>>,
     texts_size: usize,
     top: Rc<str>,
     machines: Vec<Machine>,
@@ -340,24 +337,13 @@ impl<'a> Call<'a> {
     /// # Errors
     /// Where the text is no template, and what it meets.
     pub fn execute_text(&mut self, name: &str, text: &[u8], data: Value) -> Result<Vec<u8>, TextError> {
-        let key = (Box::from(name), Box::from(text));
-        let loaded = match self.state.texts.get(&key) {
-            Some(loaded) => Rc::clone(loaded),
-            None => {
-                // Compiling takes time and memory in proportion to the text.
-                self.state
-                    .charge(&self.environment, text.len() as u64)
-                    .and_then(|()| self.state.charge_bytes(text.len()))
-                    .map_err(|limit| TextError::Execute(limit_error(&self.environment, limit)))?;
-                let template = Template::parse(name, text, self.environment.functions).map_err(TextError::Parse)?;
-                let loaded = Loaded::new(Arc::new(template));
-                self.state.texts_size += text.len() + 64;
-                if self.state.texts_size <= TEXT_CACHE {
-                    self.state.texts.insert(key, Rc::clone(&loaded));
-                }
-                loaded
-            }
-        };
+        if !text.windows(2).any(|pair| pair == b"{{") {
+            // Nothing to do but to hand it back, as many texts are that might be templates.
+            let charged = self.state.charge_bytes(text.len());
+            charged.map_err(|limit| TextError::Execute(limit_error(&self.environment, limit)))?;
+            return Ok(text.to_vec());
+        }
+        let loaded = self.compiled(name, text)?;
         let template = Arc::clone(&loaded.template);
         let mut names = HashMap::new();
         for (at, body) in (0..).zip(&template.bodies) {
@@ -370,6 +356,27 @@ impl<'a> Call<'a> {
         let result = self.state.execute(self.environment, (loaded, template.main), data, &mut out);
         self.state.layers.pop();
         result.map(|()| out).map_err(TextError::Execute)
+    }
+
+    /// A text compiled, now or earlier in the run.
+    fn compiled(&mut self, name: &str, text: &[u8]) -> Result<Rc<Loaded>, TextError> {
+        if let Some(loaded) = self.state.texts.get(text)
+            && loaded.template.name == name
+        {
+            return Ok(Rc::clone(loaded));
+        }
+        // Compiling takes time and memory in proportion to the text.
+        self.state
+            .charge(&self.environment, text.len() as u64)
+            .and_then(|()| self.state.charge_bytes(text.len()))
+            .map_err(|limit| TextError::Execute(limit_error(&self.environment, limit)))?;
+        let template = Template::parse(name, text, self.environment.functions).map_err(TextError::Parse)?;
+        let loaded = Loaded::new(Arc::new(template));
+        self.state.texts_size += text.len() + 64;
+        if self.state.texts_size <= TEXT_CACHE {
+            self.state.texts.insert(text.into(), Rc::clone(&loaded));
+        }
+        Ok(loaded)
     }
 
     /// Uses up steps, for work that grows with the arguments.
