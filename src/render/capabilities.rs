@@ -228,6 +228,14 @@ impl Object for KubeVersion {
         Some(format!("{{{} {} {} {}}}", self.version, self.normalized, self.major, self.minor))
     }
 
+    fn direct_text(&self) -> Option<String> {
+        Some(KubeVersion::text(self).to_owned())
+    }
+
+    fn hides(&self, name: &str) -> bool {
+        name == "normalizedVersion"
+    }
+
     fn json(&self) -> Value {
         fields_to_json(self)
     }

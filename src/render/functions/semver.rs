@@ -46,6 +46,10 @@ impl Object for VersionObject {
         None
     }
 
+    fn hides(&self, name: &str) -> bool {
+        matches!(name, "major" | "minor" | "patch" | "pre" | "metadata" | "original")
+    }
+
     fn fields(&self) -> Vec<(&'static str, Value)> {
         let v = &self.version;
         vec![
