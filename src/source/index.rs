@@ -39,8 +39,6 @@ pub struct Entry {
     pub digest: Option<Box<str>>,
     /// When it was made.
     pub created: Option<Box<str>>,
-    /// What it is.
-    pub description: Option<Box<str>>,
     /// Whether its makers advise against it.
     pub deprecated: bool,
 }
@@ -160,7 +158,6 @@ fn usable(draft: Draft) -> Result<(Version, Entry), String> {
         url: text(draft.url),
         digest: text(draft.digest),
         created: text(draft.created),
-        description: text(draft.description),
         deprecated: draft.deprecated.as_deref() == Some("true"),
     };
     Ok((parsed, entry))
@@ -256,7 +253,6 @@ entries:
         );
         let web = index.resolve("web", "1.2.0").unwrap();
         assert_eq!(web.app_version.as_deref(), Some("1.1"), "a number, as Go's YAML has it");
-        assert_eq!(web.description.as_deref(), Some("A web server"));
         assert!(web.digest.as_deref().is_some_and(|digest| digest.starts_with("sha256:e3b0")));
         assert!(index.resolve("web", "1.10.0").unwrap().deprecated);
         assert_eq!(index.revision(), Sha256::of(YAML.as_bytes()));

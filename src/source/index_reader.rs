@@ -4,13 +4,14 @@
 use std::collections::BTreeMap;
 use std::fmt;
 
+use super::index_lines;
 use pintle_value::Value;
 use pintle_yaml::Limits;
 use pintle_yaml::parser::{EventKind, Events, Style};
 use serde::de::{Deserialize, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
 
 /// What of an index is kept.
-#[derive(Debug, Default)]
+#[derive(Debug, Default, PartialEq, Eq)]
 pub(super) struct Document {
     pub(super) api_version: Option<String>,
     /// By chart.
@@ -30,13 +31,12 @@ pub(super) struct Draft {
     pub(super) url: Option<String>,
     pub(super) digest: Option<String>,
     pub(super) created: Option<String>,
-    pub(super) description: Option<String>,
     pub(super) deprecated: Option<String>,
 }
 
 impl Draft {
     /// The place for a field, if it is one that is kept. `urls` is a list and not among them.
-    fn field(&mut self, name: &str) -> Option<&mut Option<String>> {
+    pub(super) fn field(&mut self, name: &str) -> Option<&mut Option<String>> {
         Some(match name {
             "name" => &mut self.name,
             "version" => &mut self.version,
@@ -44,7 +44,6 @@ impl Draft {
             "type" => &mut self.kind,
             "digest" => &mut self.digest,
             "created" => &mut self.created,
-            "description" => &mut self.description,
             "deprecated" => &mut self.deprecated,
             _ => return None,
         })
@@ -61,8 +60,17 @@ pub(super) fn read(bytes: &[u8]) -> Result<Document, String> {
             Ok(document) => Ok(document),
             Err(error) => yaml(bytes).map_err(|_| error.to_string()),
         },
-        Some(_) => yaml(bytes),
+        Some(_) => match index_lines::read(bytes) {
+            Some(document) => Ok(document),
+            None => yaml(bytes),
+        },
     }
+}
+
+/// What the parser alone makes of it.
+#[cfg(test)]
+pub(super) fn parsed(bytes: &[u8]) -> Result<Document, String> {
+    yaml(bytes)
 }
 
 fn yaml(bytes: &[u8]) -> Result<Document, String> {
@@ -242,15 +250,28 @@ fn string(text: &[u8]) -> String {
 }
 
 /// What a scalar without quotes is as a text: `1.10` is the number 1.1, `null` is nothing.
-fn plain_text(text: &[u8]) -> Option<String> {
-    // No number, boolean or null begins with these; most texts do.
-    if text.first().is_some_and(|first| first.is_ascii_alphabetic() && !b"yYnNtTfFoO".contains(first)) {
+pub(super) fn plain_text(text: &[u8]) -> Option<String> {
+    if is_surely_text(text) {
         return Some(string(text));
     }
     match pintle_yaml::decode_exact(text, &Limits::default()) {
         Ok(Value::Nil) => None,
         Ok(value) => pintle_yaml::text_of(&value).map(|text| text.to_str_lossy().into_owned()),
         Err(_) => Some(string(text)),
+    }
+}
+
+/// Whether a plain scalar is a text without having to look closer, as nearly all are: it has a letter or a second dot where a
+/// number has none, or begins with a letter that no boolean or null begins with.
+fn is_surely_text(text: &[u8]) -> bool {
+    match text {
+        [first, ..] if first.is_ascii_alphabetic() => !b"yYnNtTfFoO".contains(first),
+        [b'0', b'x' | b'X' | b'b' | b'B' | b'o' | b'O', ..] => false,
+        [b'0'..=b'9', rest @ ..] => {
+            let letter = rest.iter().any(|byte| byte.is_ascii_alphabetic() && !matches!(byte, b'e' | b'E'));
+            letter || rest.iter().filter(|byte| **byte == b'.').count() > 1
+        }
+        _ => false,
     }
 }
 

@@ -9,6 +9,7 @@ mod download;
 mod error;
 mod flight;
 mod index;
+mod index_lines;
 mod index_reader;
 mod repository;
 mod spec;
