@@ -165,6 +165,8 @@ pub fn render(request: &RenderRequest) -> Result<Rendered, RenderError> {
 /// # Errors
 /// See [`RenderError`].
 pub fn render_files(request: &RenderRequest) -> Result<(Vec<(String, String)>, Rendered), RenderError> {
+    // A chart may put a map into itself; what is made here ends here.
+    let _cycles = pintle_value::CycleGuard::new();
     let user = request.values.thaw_table();
     let mut warnings = Vec::new();
     let root = Instance::process(request.chart.chart(), &user, &mut warnings)

@@ -20,4 +20,5 @@ pub use list::{List, ListKind};
 pub use map::{Map, MapKind};
 pub use object::{CallError, Method, Named, Object};
 pub use string::Str;
+pub use teardown::CycleGuard;
 pub use value::{Kind, Value};

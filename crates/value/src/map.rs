@@ -2,8 +2,8 @@
 
 use crate::{Named, Str, Value, teardown};
 use std::{
-    cell::{Ref, RefCell},
-    rc::Rc,
+    cell::{Cell, Ref, RefCell},
+    rc::{Rc, Weak},
 };
 
 /// The Go type of a map.
@@ -34,6 +34,8 @@ struct MapData {
     entries: RefCell<Vec<(Str, Value)>>,
     // Another map whose entries these are, under its own type.
     of: Option<Map>,
+    // Known to those who free cycles.
+    remembered: Cell<bool>,
 }
 
 impl Drop for MapData {
@@ -57,7 +59,7 @@ impl Map {
 
     /// A nil map of this kind: empty, prints `map[]`, is `null` in JSON.
     pub fn nil(kind: MapKind) -> Self {
-        Self(Rc::new(MapData { kind, nil: true, entries: RefCell::default(), of: None }))
+        Self(Rc::new(MapData { kind, nil: true, entries: RefCell::default(), of: None, remembered: Cell::new(false) }))
     }
 
     /// A map of these entries; of equal keys the last stays.
@@ -72,7 +74,13 @@ impl Map {
                 same
             });
         }
-        Self(Rc::new(MapData { kind, nil: false, entries: RefCell::new(entries), of: None }))
+        Self(Rc::new(MapData {
+            kind,
+            nil: false,
+            entries: RefCell::new(entries),
+            of: None,
+            remembered: Cell::new(false),
+        }))
     }
 
     /// The map's Go type.
@@ -87,7 +95,13 @@ impl Map {
         if base.0.kind.same(kind) {
             return base.clone();
         }
-        Self(Rc::new(MapData { kind, nil: base.0.nil, entries: RefCell::default(), of: Some(base.clone()) }))
+        Self(Rc::new(MapData {
+            kind,
+            nil: base.0.nil,
+            entries: RefCell::default(),
+            of: Some(base.clone()),
+            remembered: Cell::new(false),
+        }))
     }
 
     /// A copy of the entries, one level deep, under another type.
@@ -135,6 +149,9 @@ impl Map {
             return None;
         }
         let key = key.into();
+        if teardown::is_nested(&value) && !self.0.remembered.replace(true) {
+            teardown::remember(self);
+        }
         let mut entries = self.data().borrow_mut();
         // Appending in order is the usual way to build a map.
         if entries.last().is_none_or(|(last, _)| *last < key) {
@@ -168,9 +185,30 @@ impl Map {
         self.data().borrow().clone()
     }
 
+    pub(crate) fn downgrade(&self) -> WeakMap {
+        WeakMap(Rc::downgrade(self.0.of.as_ref().map_or(&self.0, |base| &base.0)))
+    }
+
     /// Whether both are the same map, not merely equal ones.
     pub fn same(&self, other: &Map) -> bool {
         std::ptr::eq(self.data(), other.data())
+    }
+}
+
+/// A map, if anybody else keeps it.
+pub(crate) struct WeakMap(Weak<MapData>);
+
+impl WeakMap {
+    /// Whether the map lives.
+    pub(crate) fn lives(&self) -> bool {
+        self.0.strong_count() > 0
+    }
+
+    /// Takes all entries out, if the map lives.
+    pub(crate) fn clear(&self) {
+        let Some(data) = self.0.upgrade() else { return };
+        let entries = data.entries.try_borrow_mut().map(|mut entries| std::mem::take(&mut *entries));
+        teardown::values(entries.unwrap_or_default().into_iter().map(|(_, value)| value));
     }
 }
 
