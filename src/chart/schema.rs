@@ -3,10 +3,10 @@
 //! A schema never reaches beyond itself: references to files and to the network are refused.
 
 use super::dependencies::Instance;
-use std::sync::Arc;
 use boon::{CompileError, Compiler, ErrorKind, SchemaIndex, Schemas, UrlLoader, ValidationError};
 use pintle_golib::strconv;
 use serde_json::Value;
+use std::sync::Arc;
 use std::{
     error::Error,
     fmt::{Display, Write as _},

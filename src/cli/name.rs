@@ -58,9 +58,15 @@ mod tests {
     #[test]
     fn names() {
         let long = "a".repeat(54);
-        for (name, good) in
-            [("a", true), ("a-b.c1", true), ("", false), ("-a", false), ("a.", false), ("A", false), (long.as_str(), false)]
-        {
+        for (name, good) in [
+            ("a", true),
+            ("a-b.c1", true),
+            ("", false),
+            ("-a", false),
+            ("a.", false),
+            ("A", false),
+            (long.as_str(), false),
+        ] {
             assert_eq!(check(name).is_ok(), good, "{name}");
         }
         assert_eq!(from_template("x-{{ lower \"AB\" }}").unwrap(), "x-ab");

@@ -182,9 +182,7 @@ impl Template {
                 let _ = name;
                 Err("cannot set --generate-name and also specify a name".into())
             }
-            [_, _] if self.name_template.is_some() => {
-                Err("cannot set --name-template and also specify a name".into())
-            }
+            [_, _] if self.name_template.is_some() => Err("cannot set --name-template and also specify a name".into()),
             [name, chart] => Ok((name.clone(), chart)),
             [chart] => match &self.name_template {
                 Some(text) => Ok((name::from_template(text)?, chart)),

@@ -88,10 +88,7 @@ fn sources<'a>(scopes: &'a [ChartScope<'a>]) -> Vec<Source<'a>> {
 }
 
 /// Renders every file that is no partial, each with the engine of its chart.
-pub(super) fn render(
-    request: &RenderRequest,
-    scopes: &[ChartScope<'_>],
-) -> Result<Vec<(String, String)>, RenderError> {
+pub(super) fn render(request: &RenderRequest, scopes: &[ChartScope<'_>]) -> Result<Vec<(String, String)>, RenderError> {
     let (others, sources): (Vec<_>, Vec<_>) =
         sources(scopes).into_iter().partition(|s| tera::is_engine_of(&scopes[s.scope].chart.metadata));
     let mut files = go_templates(request, scopes, &sources)?;
@@ -123,8 +120,7 @@ fn go_templates(
     };
     let environment = Environment::new(Arc::clone(&request.host), request.options.lint);
     let mut run = Run::new(&set, functions(), &environment, &options);
-    let dots: Vec<Value> =
-        scopes.iter().map(|s| Value::Map(s.dot.view(MapKind::Named(&VALUES)))).collect();
+    let dots: Vec<Value> = scopes.iter().map(|s| Value::Map(s.dot.view(MapKind::Named(&VALUES)))).collect();
     let mut files = Vec::new();
     for source in sources {
         if base(&source.name).starts_with('_') {

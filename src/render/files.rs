@@ -1,8 +1,8 @@
 //! `.Files`: the chart's other files.
 
 use crate::chart::File;
-use pintle_golib::glob::Glob;
 use base64::{Engine, engine::general_purpose::STANDARD};
+use pintle_golib::glob::Glob;
 use pintle_value::{CallError, List, ListKind, Map, MapKind, Method, Named, Value};
 use std::rc::Rc;
 

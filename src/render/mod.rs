@@ -169,8 +169,7 @@ pub fn render_files(request: &RenderRequest) -> Result<(Vec<(String, String)>, R
     let _cycles = pintle_value::CycleGuard::new();
     let user = request.values.thaw_table();
     let mut warnings = Vec::new();
-    let root = Instance::process(request.chart.chart(), &user, &mut warnings)
-        .map_err(RenderError::Dependencies)?;
+    let root = Instance::process(request.chart.chart(), &user, &mut warnings).map_err(RenderError::Dependencies)?;
     let values = chart::values::coalesce(&root, &user, &mut warnings)?;
     let mut rendered = Rendered {
         metadata: root.metadata.clone(),
@@ -185,10 +184,8 @@ pub fn render_files(request: &RenderRequest) -> Result<(Vec<(String, String)>, R
         schema::validate(&root, &json, &mut |chart| request.chart.schema(chart)).map_err(RenderError::Schema)?;
     }
     check_kube_version(&root.metadata, &request.capabilities)?;
-    let shared = scope::Shared {
-        release: scope::release(&request.release),
-        capabilities: request.capabilities.value(),
-    };
+    let shared =
+        scope::Shared { release: scope::release(&request.release), capabilities: request.capabilities.value() };
     let scopes = scope::scopes(&root, &values, &shared);
     let files = engine::render(request, &scopes)?;
     rendered.warnings.dedup();

@@ -53,8 +53,7 @@ pub(super) fn render(
     extend(&mut tera, &request.host);
     let texts: Vec<(&str, String)> =
         sources.iter().map(|s| (s.name, String::from_utf8_lossy(&s.file.data).into_owned())).collect();
-    tera.add_raw_templates(texts.iter().map(|(name, text)| (*name, text.as_str())))
-        .map_err(|e| failed(None, &e))?;
+    tera.add_raw_templates(texts.iter().map(|(name, text)| (*name, text.as_str()))).map_err(|e| failed(None, &e))?;
     let mut files = Vec::new();
     let mut left = usize::try_from(request.options.limits.bytes).unwrap_or(usize::MAX);
     for source in sources {
