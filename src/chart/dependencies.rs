@@ -195,3 +195,102 @@ fn apply_conditions(dependency: &mut Dependency, values: &Map, path: &str, warni
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+    use serde_json::{Value as Json, json};
+
+    fn leaf(name: &str, version: &str, values: &Json) -> Arc<Chart> {
+        Arc::new(Chart {
+            metadata: Metadata { name: name.into(), version: version.into(), ..Metadata::default() },
+            values: Frozen::try_from(values).unwrap(),
+            ..Chart::default()
+        })
+    }
+
+    fn wish(name: &str, version: &str) -> Dependency {
+        Dependency { name: name.into(), version: version.into(), ..Dependency::default() }
+    }
+
+    fn parent(wishes: Vec<Dependency>, values: &Json, children: Vec<Arc<Chart>>) -> Arc<Chart> {
+        Arc::new(Chart {
+            metadata: Metadata {
+                name: "p".into(),
+                version: "1.0.0".into(),
+                dependencies: wishes,
+                ..Metadata::default()
+            },
+            values: Frozen::try_from(values).unwrap(),
+            dependencies: children,
+            ..Chart::default()
+        })
+    }
+
+    fn process(chart: &Arc<Chart>, user: &Json) -> Instance {
+        let user = Frozen::try_from(user).unwrap().thaw_table();
+        Instance::process(chart, &user, &mut Vec::new()).unwrap()
+    }
+
+    fn names(instance: &Instance) -> Vec<&str> {
+        instance.dependencies.iter().map(|d| d.metadata.name.as_str()).collect()
+    }
+
+    #[test]
+    fn listed_ones_in_order_with_aliases_after_the_unlisted() {
+        let aliased = |alias: &str| Dependency { alias: alias.into(), ..wish("b", "1.x") };
+        let chart = parent(
+            vec![aliased("x"), wish("a", "*"), aliased("y"), wish("missing", "*")],
+            &json!({}),
+            vec![leaf("a", "1.0.0", &json!({})), leaf("b", "1.2.3", &json!({})), leaf("c", "1.0.0", &json!({}))],
+        );
+        let root = process(&chart, &json!({}));
+        assert_eq!(names(&root), ["c", "x", "a", "y"]);
+        assert!(root.metadata.dependencies.iter().all(|d| d.enabled));
+    }
+
+    #[test]
+    fn tags_and_conditions() {
+        let dependency =
+            Dependency { condition: "a.on,on".into(), tags: vec!["t".into(), "u".into()], ..wish("a", "*") };
+        for (values, user, want) in [
+            (json!({}), json!({}), true),
+            (json!({"tags": {"t": false}}), json!({}), false),
+            (json!({"tags": {"t": false, "u": true}}), json!({}), true),
+            (json!({"tags": {"t": true}}), json!({"a": {"on": false}}), false),
+            (json!({"on": false}), json!({"a": {"on": "odd"}}), false),
+            (json!({"on": false, "a": {"on": true}}), json!({}), true),
+        ] {
+            let chart = parent(vec![dependency.clone()], &values, vec![leaf("a", "1.0.0", &json!({}))]);
+            let root = process(&chart, &user);
+            assert_eq!(names(&root).len(), usize::from(want), "{values} {user}");
+            assert_eq!(root.metadata.dependencies.len(), usize::from(want));
+        }
+    }
+
+    #[test]
+    fn imports_come_under_the_parent_s_own_values() {
+        let imports = [json!("data"), json!({"child": "deep.er", "parent": "to"})];
+        let dependency = Dependency {
+            import_values: imports.iter().map(|v| Frozen::try_from(v).unwrap()).collect(),
+            ..wish("a", "*")
+        };
+        let child = json!({"exports": {"data": {"x": 1, "y": 2}}, "deep": {"er": {"z": 3}}});
+        let chart = parent(vec![dependency], &json!({"x": 9}), vec![leaf("a", "1.0.0", &child)]);
+        let root = process(&chart, &json!({}));
+        let values = Json::from(&Frozen::of(&Value::Map(root.values.clone())).unwrap());
+        assert_eq!((&values["x"], &values["y"], &values["to"]["z"]), (&json!(9), &json!(2), &json!(3)));
+        let rewritten = Json::from(&root.metadata.dependencies[0].import_values[0]);
+        assert_eq!(rewritten, json!({"child": "exports.data", "parent": "."}));
+    }
+
+    #[test]
+    fn endless_import_paths_are_refused() {
+        let path = "a.".repeat(100);
+        let import = Frozen::try_from(&json!({"child": "t", "parent": path})).unwrap();
+        let dependency = Dependency { import_values: vec![import], ..wish("a", "*") };
+        let chart = parent(vec![dependency], &json!({}), vec![leaf("a", "1.0.0", &json!({"t": {}}))]);
+        assert!(Instance::process(&chart, &Map::new(), &mut Vec::new()).is_err());
+    }
+}

@@ -437,3 +437,176 @@ fn subchart(
     };
     loaded.map(Some).map_err(|source| Error::Subchart { what, parent: parent.to_owned(), source: Box::new(source) })
 }
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+    use flate2::{Compression, write::GzEncoder};
+    use std::io::Write;
+
+    type Entries<'a> = &'a [(&'a str, &'a [u8])];
+
+    const METADATA: (&str, &[u8]) = ("c/Chart.yaml", b"apiVersion: v2\nname: c\nversion: 1.0.0\n");
+
+    /// A gzipped tar of these entries, paths as they are.
+    fn packed(entries: Entries<'_>) -> Vec<u8> {
+        let mut tar = tar::Builder::new(GzEncoder::new(Vec::new(), Compression::fast()));
+        for (path, data) in entries {
+            let mut header = tar::Header::new_gnu();
+            // Written by hand, since the library refuses the paths that are tried here.
+            header.as_old_mut().name[..path.len()].copy_from_slice(path.as_bytes());
+            header.set_size(data.len() as u64);
+            header.set_mode(0o644);
+            header.set_cksum();
+            tar.append(&header, *data).unwrap();
+        }
+        tar.into_inner().unwrap().finish().unwrap()
+    }
+
+    fn load(entries: Entries<'_>, limits: &Limits) -> Result<Chart, String> {
+        archive(&packed(entries), limits).map_err(|e| e.to_string())
+    }
+
+    #[test]
+    fn files_go_where_helm_puts_them() {
+        let inner = packed(&[("s/Chart.yaml", b"name: s\nversion: 1.1.0\n"), ("s/values.yaml", b"x: 1\n")]);
+        let chart = load(
+            &[
+                METADATA,
+                ("c/values.yaml", b"\xef\xbb\xbfa: 1\n---\nb: 2\n"),
+                ("c/values.schema.json", b"{}"),
+                ("c/templates/a.yaml", b"t"),
+                ("c/templates/sub/NOTES.txt", b"n"),
+                ("c/crds/x.yaml", b"crd"),
+                ("c/README.md", b"r"),
+                ("c/charts/s-1.1.0.tgz", &inner),
+                ("c/charts/t/Chart.yaml", b"apiVersion: v1\nname: t\nversion: 1.0.0\n"),
+                ("c/charts/t/requirements.yaml", b"dependencies: [{name: u, version: 1.x}]"),
+                ("c/charts/_off/Chart.yaml", b"name: off\nversion: 1.0.0\n"),
+                ("c/charts/s-1.1.0.tgz.prov", b"p"),
+            ],
+            &Limits::default(),
+        )
+        .unwrap();
+        let names = |files: &[File]| files.iter().map(|f| f.name.to_string()).collect::<Vec<_>>();
+        assert_eq!(names(&chart.templates), ["templates/a.yaml", "templates/sub/NOTES.txt"]);
+        assert_eq!(names(&chart.files), ["crds/x.yaml", "README.md", "charts/s-1.1.0.tgz.prov"]);
+        assert_eq!(serde_json::Value::from(&chart.values), serde_json::json!({"a": 1, "b": 2}));
+        assert!(chart.schema.is_some());
+        let [s, t] = &chart.dependencies[..] else { panic!("two dependencies") };
+        assert_eq!((s.name(), s.metadata.api_version.as_str()), ("s", "v1"));
+        assert_eq!((t.name(), t.metadata.dependencies[0].name.as_str(), t.files.len()), ("t", "u", 1));
+    }
+
+    #[test]
+    fn hostile_paths_are_refused() {
+        for (path, want) in [
+            ("c/../../x", "chart illegally references parent directory"),
+            ("c//etc/passwd", "chart illegally contains absolute paths"),
+            ("c/", "chart illegally contains content outside the base directory"),
+            ("c/C:/x", "chart contains illegally named files"),
+            ("c\\..\\..\\x", "chart illegally references parent directory"),
+            ("Chart.yaml", "chart yaml not in base directory"),
+        ] {
+            assert_eq!(load(&[METADATA, (path, b"x")], &Limits::default()).unwrap_err(), want, "{path}");
+        }
+    }
+
+    #[test]
+    fn limits_hold() {
+        let small = Limits { total_bytes: 1000, file_bytes: 500, files: 4, depth: 1, ..Limits::default() };
+        let big = [b'x'; 501];
+        let folder = [
+            METADATA,
+            ("c/charts/d/Chart.yaml", b"name: d\nversion: 1"),
+            ("c/charts/d/charts/e/Chart.yaml", b"name: e"),
+        ];
+        let four: Vec<_> = ["c/1", "c/2", "c/3", "c/4"].map(|path| (path, &b"x"[..])).into();
+        let cases: [(Entries<'_>, &str); 4] = [
+            (&[METADATA, ("c/x", &big)], "decompressed chart file \"x\" is larger than the maximum size 500"),
+            (
+                &[METADATA, ("c/x", &big[1..]), ("c/y", &big[1..])],
+                "decompressed chart is larger than the maximum size 1000",
+            ),
+            (&[&[METADATA], &four[..]].concat(), "chart has too many files: more than 4 are not allowed"),
+            (&folder[..], "too many charts in charts"),
+        ];
+        for (entries, want) in cases {
+            let got = load(entries, &small).unwrap_err();
+            assert!(got.contains(want), "{got}");
+        }
+    }
+
+    #[test]
+    fn a_bomb_of_zeros_ends_early() {
+        let mut gzip = GzEncoder::new(Vec::new(), Compression::fast());
+        gzip.write_all(&vec![0; 3 << 20]).unwrap();
+        let limits = Limits { total_bytes: 1000, files: 10, ..Limits::default() };
+        assert_eq!(archive(&gzip.finish().unwrap(), &limits).unwrap_err().to_string(), "no files in chart archive");
+    }
+
+    #[test]
+    fn what_is_no_chart() {
+        let cases: [(Entries<'_>, &str); 8] = [
+            (&[("c/x", b"")], "Chart.yaml file is missing"),
+            (
+                &[("c/Chart.yaml", b"name: [")],
+                "cannot load Chart.yaml: error converting YAML to JSON: yaml: line 1: did not find expected node content",
+            ),
+            (
+                &[("c/Chart.yaml", b"name: {}")],
+                "cannot load Chart.yaml: error unmarshaling JSON: while decoding JSON: json: cannot unmarshal object into Go struct field Metadata.name of type string",
+            ),
+            (&[("c/Chart.yaml", b"version: 1")], "validation: chart.metadata.name is required"),
+            (&[("c/Chart.yaml", b"name: c")], "validation: chart.metadata.version is required"),
+            (&[("c/Chart.yaml", b"name: c\nversion: x")], "validation: chart.metadata.version \"x\" is invalid"),
+            (
+                &[("c/Chart.yaml", b"name: c\nversion: 1\ntype: odd")],
+                "validation: chart.metadata.type must be application or library",
+            ),
+            (
+                &[METADATA, ("c/charts/README.md", b"x")],
+                "error unpacking subchart README.md in c: Chart.yaml file is missing",
+            ),
+        ];
+        for (entries, want) in cases {
+            assert_eq!(load(entries, &Limits::default()).unwrap_err(), want);
+        }
+        assert!(matches!(archive(b"PK", &Limits::default()), Err(Error::NotGzip(_))));
+    }
+
+    #[test]
+    fn numbers_become_texts_as_in_helm() {
+        let chart = load(
+            &[(
+                "c/Chart.yaml",
+                b"name: c\nversion: 1.10\nappVersion: 1.0\nkeywords: [1, true]\nannotations: {a: 20240102.1}\n",
+            )],
+            &Limits::default(),
+        )
+        .unwrap();
+        let md = chart.metadata;
+        assert_eq!((md.version.as_str(), md.app_version.as_str()), ("1.1", "1"));
+        assert_eq!((md.keywords, md.annotations["a"].as_str()), (vec!["1".into(), "true".into()], "2.0240102e+07"));
+    }
+
+    #[test]
+    fn folders_heed_helmignore() {
+        let folder = tempfile::tempdir().unwrap();
+        let write = |path: &str, text: &str| {
+            let path = folder.path().join(path);
+            std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+            std::fs::write(path, text).unwrap();
+        };
+        write("Chart.yaml", "name: c\nversion: 1.0.0\n");
+        write(".helmignore", "*.bak\n/ci/\n");
+        write("templates/a.yaml", "a");
+        write("templates/.hidden", "a");
+        write("x.bak", "a");
+        write("ci/values.yaml", "a");
+        let chart = directory(folder.path(), &Limits::default()).unwrap();
+        assert_eq!(chart.templates.len(), 1);
+        assert_eq!(chart.files.iter().map(|f| &*f.name).collect::<Vec<_>>(), [".helmignore"]);
+    }
+}

@@ -22,6 +22,9 @@ pub struct Schema {
     index: SchemaIndex,
 }
 
+/// How a chart's schema is had, compiled; nothing if the chart has none.
+pub type Compiled<'a> = dyn FnMut(&Instance) -> Option<Arc<Result<Schema, String>>> + 'a;
+
 /// Compiles a schema.
 ///
 /// # Errors
@@ -35,11 +38,9 @@ pub fn compile(text: &[u8]) -> Result<Schema, String> {
         let mut compiler = Compiler::new();
         compiler.use_loader(Box::new(Closed));
         let mut schemas = Schemas::new();
-        compiler
-            .add_resource(URL, json)
-            .and_then(|()| compiler.compile(URL, &mut schemas))
-            .map(|index| Schema { schemas, index })
-            .map_err(|e| explain(&e))
+        compiler.add_resource(URL, json).map_err(|e| explain(&e))?;
+        let index = compiler.compile(URL, &mut schemas).map_err(|e| explain(&e))?;
+        Ok(Schema { schemas, index })
     })
 }
 
@@ -65,11 +66,7 @@ impl Schema {
 ///
 /// # Errors
 /// All failures together, in Helm's words.
-pub fn validate(
-    chart: &Instance,
-    values: &Value,
-    compiled: &mut dyn FnMut(&Instance) -> Option<Arc<Result<Schema, String>>>,
-) -> Result<(), String> {
+pub fn validate(chart: &Instance, values: &Value, compiled: &mut Compiled<'_>) -> Result<(), String> {
     let mut text = String::new();
     gather(chart, values, compiled, &mut text);
     if text.is_empty() {
@@ -78,12 +75,7 @@ pub fn validate(
     Err(format!("values don't meet the specifications of the schema(s) in the following chart(s):\n{text}"))
 }
 
-fn gather(
-    chart: &Instance,
-    values: &Value,
-    compiled: &mut dyn FnMut(&Instance) -> Option<Arc<Result<Schema, String>>>,
-    text: &mut String,
-) {
+fn gather(chart: &Instance, values: &Value, compiled: &mut Compiled<'_>, text: &mut String) {
     let outcome = match compiled(chart).as_deref() {
         None => Ok(()),
         Some(Ok(schema)) => schema.check(values),
@@ -286,8 +278,8 @@ mod tests {
     use serde_json::json;
 
     #[track_caller]
-    fn check(schema: Value, values: Value, want: &str) {
-        let got = compile(schema.to_string().as_bytes()).and_then(|s| s.check(&values));
+    fn check(schema: &Value, values: &Value, want: &str) {
+        let got = compile(schema.to_string().as_bytes()).and_then(|s| s.check(values));
         assert_eq!(got.err().unwrap_or_default(), want);
     }
 
@@ -309,25 +301,25 @@ mod tests {
             ),
             (json!({"properties": {"x/y~": false}}), json!({"x/y~": 1}), "- at '/a/x~1y~0': false schema\n"),
         ] {
-            check(of(rule), json!({"a": value}), want);
+            check(&of(rule), &json!({"a": value}), want);
         }
     }
 
     #[test]
     fn nothing_outside_is_read() {
         check(
-            json!({"$ref": "file:///etc/passwd"}),
-            json!({}),
+            &json!({"$ref": "file:///etc/passwd"}),
+            &json!({}),
             "failing loading \"file:///etc/passwd\": references to files and addresses are not allowed in a chart's schema",
         );
-        check(json!({"$ref": "urn:x:y"}), json!({}), "");
+        check(&json!({"$ref": "urn:x:y"}), &json!({}), "");
     }
 
     #[test]
     fn what_is_no_schema() {
         check(
-            json!({"type": 5}),
-            json!({}),
+            &json!({"type": 5}),
+            &json!({}),
             "\"file:///values.schema.json#\" is not valid against metaschema: jsonschema validation failed with \
              'https://json-schema.org/draft/2020-12/schema#'\n- at '/type': 'anyOf' failed\n  - at '/type': value must \
              be one of 'array', 'boolean', 'integer', 'null', 'number', 'object', 'string'\n  - at '/type': got \
@@ -342,6 +334,6 @@ mod tests {
         for _ in 0..100 {
             values = json!({"a": values});
         }
-        check(json!({"properties": {"a": {"$ref": "#"}}}), values, "");
+        check(&json!({"properties": {"a": {"$ref": "#"}}}), &values, "");
     }
 }

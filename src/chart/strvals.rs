@@ -83,7 +83,8 @@ struct Parser<'a> {
 
 /// Go's words for a failed type assertion, as the recovered panic prints it.
 fn not_a(value: &Value, wanted: &str) -> String {
-    format!("unable to parse key: interface conversion: interface {{}} is {}, not {wanted}", value.type_name())
+    let found = if matches!(value, Value::Nil) { "nil" } else { value.type_name() };
+    format!("unable to parse key: interface conversion: interface {{}} is {found}, not {wanted}")
 }
 
 impl Parser<'_> {
@@ -127,7 +128,7 @@ impl Parser<'_> {
             Some('[') => {
                 let Some(index) = self.index()? else { return Ok(false) };
                 let items = match map.get(key.as_bytes()) {
-                    None | Some(Value::Nil) => Vec::new(),
+                    None => Vec::new(),
                     Some(Value::List(list)) => list.to_vec(),
                     Some(other) => return Err(not_a(&other, "[]interface {}")),
                 };

@@ -247,3 +247,94 @@ pub fn path_value(values: &Map, path: &str) -> Option<Value> {
     };
     parent.get(key.as_bytes()).filter(|v| !matches!(v, Value::Map(_)))
 }
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+    use crate::chart::{Chart, Frozen, Metadata};
+    use serde_json::{Value as Json, json};
+    use std::sync::Arc;
+
+    fn chart(name: &str, values: &Json, dependencies: Vec<Arc<Chart>>) -> Arc<Chart> {
+        Arc::new(Chart {
+            metadata: Metadata { name: name.into(), version: "1.0.0".into(), ..Metadata::default() },
+            values: Frozen::try_from(values).unwrap(),
+            dependencies,
+            ..Chart::default()
+        })
+    }
+
+    #[track_caller]
+    fn check(parent: &Json, child: &Json, user: &Json, want: Result<Json, &str>) {
+        let chart = chart("p", parent, vec![chart("sub", child, Vec::new())]);
+        let user = Frozen::try_from(user).unwrap().thaw_table();
+        let got = coalesce(&Instance::of(&chart), &user, &mut Vec::new());
+        let got = got.map(|map| Json::from(&Frozen::of(&Value::Map(map)).unwrap())).map_err(|e| e.to_string());
+        assert_eq!(got, want.map_err(str::to_owned));
+    }
+
+    #[test]
+    fn helm_s_table_of_cases() {
+        let none = json!({});
+        for (default, user, want) in [
+            (json!({"a": 1}), json!({}), json!({"a": 1})),
+            (json!({"a": null}), json!({}), json!({})),
+            (json!({"a": {"b": null, "c": 1}}), json!({}), json!({"a": {"c": 1}})),
+            (json!({"a": 1}), json!({"a": null}), json!({})),
+            (json!({"a": {"b": 1, "c": 2}}), json!({"a": {"b": null}}), json!({"a": {"c": 2}})),
+            (json!({"a": {"b": null}}), json!({"a": {"b": null}}), json!({"a": {"b": null}})),
+            (json!({}), json!({"a": null}), json!({"a": null})),
+            (json!({"a": [1, 2]}), json!({"a": [3]}), json!({"a": [3]})),
+            (json!({"a": 1}), json!({"a": {"b": 2}}), json!({"a": {"b": 2}})),
+            (json!({"a": {"b": 1}}), json!({"a": 2}), json!({"a": 2})),
+        ] {
+            let mut want = want;
+            want["sub"] = json!({"global": {}});
+            check(&default, &none, &user, Ok(want));
+        }
+    }
+
+    #[test]
+    fn children() {
+        // The parent's defaults win over the child's; a null deletes only where a table was given for the child.
+        check(
+            &json!({"sub": {"a": 1, "b": null}}),
+            &json!({"a": 2, "b": 3, "c": 4}),
+            &json!({"sub": {}}),
+            Ok(json!({"sub": {"a": 1, "c": 4, "global": {}}})),
+        );
+        check(&json!({"sub": {"b": null}}), &json!({"b": 3}), &json!({}), Ok(json!({"sub": {"b": 3, "global": {}}})));
+        // Globals travel down, the parent's first.
+        check(
+            &json!({"global": {"x": 1, "t": {"a": 1}}}),
+            &json!({"global": {"x": 2, "y": 3, "t": {"b": 2}}}),
+            &json!({}),
+            Ok(json!({
+                "global": {"x": 1, "t": {"a": 1}},
+                "sub": {"global": {"x": 1, "y": 3, "t": {"a": 1, "b": 2}}},
+            })),
+        );
+        check(&json!({}), &json!({}), &json!({"sub": 5}), Err("type mismatch on sub: %!t(float64=5)"));
+    }
+
+    #[test]
+    fn what_does_not_fit_is_warned_of() {
+        let chart = chart("p", &json!({"a": 1, "b": {"c": {"d": 1}}}), Vec::new());
+        let user = Frozen::try_from(&json!({"a": {}, "b": {"c": 2}})).unwrap().thaw_table();
+        let mut warnings = Vec::new();
+        coalesce(&Instance::of(&chart), &user, &mut warnings).unwrap();
+        assert_eq!(
+            warnings,
+            ["skipped value for p.a: Not a table.", "destination for p.b.c is a table. Ignoring non-table value",]
+        );
+    }
+
+    #[test]
+    fn paths() {
+        let values = Frozen::try_from(&json!({"a": {"b": {"c": 1}}, "d": 2})).unwrap().thaw_table();
+        assert!(path_value(&values, "a.b.c").is_some() && path_value(&values, "d").is_some());
+        assert!(path_value(&values, "a.b").is_none() && path_value(&values, "d.x").is_none());
+        assert!(table(&values, "a.b").is_some() && table(&values, "d").is_none());
+    }
+}

@@ -36,25 +36,28 @@ fn links(error: &Error) -> Option<String> {
     let mut lines: Vec<String> = Vec::new();
     let mut next = Some(error);
     while let Some(error) = next {
-        let mut message = error.message.as_str();
-        // What a function says is no link that Helm can read; a wrapper around another template's error is.
+        next = error.inner();
+        // What a function says is no link that Helm can read.
         if matches!(error.cause, Cause::Function(_)) {
             return None;
         }
-        if let Some(at) = message.find(" template:") {
-            message = &message[..at];
-        }
+        // Helm cuts the text of a link before that of the next one.
+        let whole = if next.is_some() { format!("{}: template:", error.message) } else { error.message.clone() };
+        let message = whole.find(" template:").map_or(whole.as_str(), |at| &whole[..at]);
         let line = match &error.place {
             Some(place) => format!(
-                "{}:{}:{}\n  executing {:?} at <{}>:\n    {message}\n",
-                place.file, place.line, place.column, place.template, place.expression
+                "{}:{}:{}\n  executing {} at <{}>:\n    {message}\n",
+                place.file,
+                place.line,
+                place.column,
+                pintle_golib::strconv::quote(place.template.as_bytes()),
+                place.expression
             ),
             None => format!("template: {message}\n"),
         };
         if lines.last() != Some(&line) {
             lines.push(line);
         }
-        next = error.inner();
     }
     Some(lines.concat().trim().to_owned())
 }

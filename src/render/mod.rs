@@ -211,3 +211,6 @@ fn check_kube_version(metadata: &Metadata, capabilities: &Capabilities) -> Resul
     }
     Err(RenderError::KubeVersion { wanted: wanted.clone(), found: found.to_owned() })
 }
+
+#[cfg(test)]
+mod tests;

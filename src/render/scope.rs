@@ -23,15 +23,15 @@ pub(super) struct Shared {
 /// The scopes of a chart and all charts below it, parents first.
 pub(super) fn scopes<'a>(root: &'a Instance, values: &Map, shared: &Shared) -> Vec<ChartScope<'a>> {
     let mut found = Vec::new();
-    add(root, root.metadata.name.clone(), true, values.clone(), shared, &mut found);
+    add(root, &root.metadata.name, true, values, shared, &mut found);
     found
 }
 
 fn add<'a>(
     chart: &'a Instance,
-    path: String,
+    path: &str,
     is_root: bool,
-    values: Map,
+    values: &Map,
     shared: &Shared,
     found: &mut Vec<ChartScope<'a>>,
 ) -> Map {
@@ -46,15 +46,14 @@ fn add<'a>(
     ]
     .into_iter()
     .collect();
-    let at = found.len();
-    found.push(ChartScope { chart, path: path.clone(), dot: dot.clone() });
+    found.push(ChartScope { chart, path: path.to_owned(), dot: dot.clone() });
     for child in &chart.dependencies {
         let name = &child.metadata.name;
         let table = match values.get(name.as_bytes()) {
             Some(Value::Map(table)) => table,
             _ => Map::new(),
         };
-        let child = add(child, format!("{}/charts/{name}", found[at].path), false, table, shared, found);
+        let child = add(child, &format!("{path}/charts/{name}"), false, &table, shared, found);
         subcharts.insert(name.as_str(), Value::Map(child));
     }
     dot
