@@ -1,6 +1,8 @@
 //! What is no template, in Go's words.
 
-use pintle_template::{FunctionTable, Template};
+use pintle_template::{FunctionTable, Limits, Options, Run, Set, Template};
+use pintle_value::{Map, Value};
+use std::sync::Arc;
 
 /// Each source with the line and the text of its error.
 const CASES: &[(&str, u32, &str)] = &[
@@ -72,4 +74,110 @@ fn errors_and_their_lines() {
             Err(error) => assert_eq!((error.line, &*error.message), (*line, *message), "{source:?}"),
         }
     }
+}
+
+#[test]
+fn no_source_makes_a_panic() {
+    const PIECES: &[&str] = &[
+        "{{",
+        "}}",
+        "{{- ",
+        " -}}",
+        "{{/*",
+        "*/}}",
+        " ",
+        "\n",
+        "(",
+        ")",
+        "|",
+        ":=",
+        "=",
+        ",",
+        ".",
+        "..",
+        ".a",
+        "$",
+        "$x",
+        "\"",
+        "\"a\"",
+        "`",
+        "'",
+        "'a'",
+        "\\",
+        "-",
+        "+",
+        "1",
+        "1.5",
+        "0x",
+        "1i",
+        "9e99",
+        "nil",
+        "true",
+        "if",
+        "else",
+        "else if",
+        "end",
+        "range",
+        "with",
+        "define",
+        "block",
+        "template",
+        "break",
+        "continue",
+        "print",
+        "printf",
+        "\"%v\"",
+        "index",
+        "and",
+        "or",
+        "len",
+        "slice",
+        "eq",
+        "lt",
+        "call",
+        "é",
+        "\u{0}",
+        "😀",
+        "{{ range 3 }}",
+        "{{ end }}",
+        "{{ $x := . }}",
+        "{{ .a.b }}",
+        "{{ if .a }}",
+        "{{ else }}",
+        "{{ template \"f\" . }}",
+        "{{ define \"f\" }}",
+    ];
+    let functions = FunctionTable::default();
+    let limits = Limits { steps: 1000, bytes: 10_000, depth: 50, nesting: 10 };
+    let options = Options { limits, ..Options::default() };
+    let (mut state, mut executed) = (0x2545_f491_4f6c_dd1d_u64, 0);
+    let mut random = move |below: usize| {
+        state ^= state << 13;
+        state ^= state >> 7;
+        state ^= state << 17;
+        usize::try_from(state >> 33).unwrap_or(0) % below
+    };
+    for _ in 0..30_000 {
+        let mut source = String::new();
+        for _ in 0..=random(12) {
+            source.push_str(PIECES[random(PIECES.len())]);
+            if random(3) == 0 {
+                source.push(' ');
+            }
+        }
+        if random(2) == 0 {
+            source = format!("{{{{ {source} }}}}");
+        }
+        let Ok(template) = Template::parse("f", source.into_bytes(), &functions) else { continue };
+        let mut set = Set::new("all");
+        set.add(Arc::new(template));
+        let mut out = Vec::new();
+        let mut run = Run::new(&set, &functions, &(), &options);
+        // Whether it fails is not the question, but the error must be printable.
+        if let Err(error) = run.execute("f", Map::from_iter([("a", Value::from("b"))]).into(), &mut out) {
+            assert!(!error.to_string().is_empty());
+        }
+        executed += 1;
+    }
+    assert!(executed > 1000, "only {executed} sources were templates");
 }
