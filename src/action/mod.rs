@@ -1,1 +1,131 @@
 //! The steps of install, upgrade, rollback, uninstall and test: one side effect each, written down before it is taken.
+//!
+//! An operation is a record in the storage with a [`cursor::Cursor`] beside it. [`advance::advance`] takes one step and
+//! returns; nothing here waits for a cluster to do something. Whether and which operation begins is the planner's
+//! decision, not this module's.
+
+pub mod advance;
+pub mod begin;
+mod crds;
+pub mod cursor;
+mod hooks;
+pub mod objects;
+pub mod records;
+mod wait;
+
+pub use advance::{Operation, Outcome, Progress};
+pub use crds::{CrdPolicy, Established, install_crds};
+pub use cursor::{Action, Cursor, Holder, HookEvent, HookStage, Step};
+pub use wait::Waiting;
+
+use crate::{cluster, release};
+use jiff::{SignedDuration, Timestamp};
+
+/// How an action is to be carried out: the fields of the spec's install, upgrade, rollback, uninstall and test blocks.
+#[derive(Debug, Clone)]
+pub struct Options {
+    /// For each hook, and for the objects to become ready.
+    pub timeout: SignedDuration,
+    /// Whether objects are waited for.
+    pub wait: bool,
+    /// Whether Jobs among the objects must complete.
+    pub wait_for_jobs: bool,
+    /// Whether hooks run.
+    pub hooks: bool,
+    /// Whether objects that nobody's release owns may be taken over.
+    pub take_ownership: bool,
+    /// Whether objects that a failed upgrade created are deleted.
+    pub cleanup_on_fail: bool,
+    /// Whether the API server refuses unknown fields.
+    pub strict: bool,
+    /// How objects of a release that ends are deleted.
+    pub propagation: cluster::Propagation,
+    /// Whether the records of a release that ends stay.
+    pub keep_history: bool,
+    /// How many revisions stay; 0 is all.
+    pub max_history: u32,
+    /// Which tests run: all whose name is in the first list (if it is not empty) and not in the second.
+    pub tests: (Vec<String>, Vec<String>),
+}
+
+/// Whom an operation works for, and as whom.
+pub struct Workplace<'a> {
+    /// The API server, as the release's identity.
+    pub cluster: &'a cluster::Cluster,
+    /// The release's records.
+    pub storage: &'a release::Storage,
+    /// Watches of what is applied.
+    pub watches: &'a cluster::Watches,
+    /// The HelmRelease.
+    pub holder: &'a Holder,
+    /// The field manager of applied objects: `helm`, unless a flag says otherwise.
+    pub manager: &'a str,
+    /// How.
+    pub options: &'a Options,
+    /// The time.
+    pub now: Timestamp,
+}
+
+impl<'a> Workplace<'a> {
+    /// A workplace as of now.
+    pub fn new(
+        cluster: &'a cluster::Cluster,
+        storage: &'a release::Storage,
+        watches: &'a cluster::Watches,
+        holder: &'a Holder,
+        manager: &'a str,
+        options: &'a Options,
+    ) -> Self {
+        Self { cluster, storage, watches, holder, manager, options, now: Timestamp::now() }
+    }
+}
+
+/// Why a step could not be taken.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The API server refused or could not be reached.
+    #[error(transparent)]
+    Cluster(#[from] cluster::Error),
+    /// The record could not be read or written.
+    #[error(transparent)]
+    Storage(#[from] release::Error),
+    /// Some objects could not be applied; each is named.
+    #[error("{}", .0.iter().map(ToString::to_string).collect::<Vec<_>>().join(" && "))]
+    Objects(Vec<cluster::Error>),
+    /// An object belongs to somebody else.
+    #[error("{0}")]
+    Foreign(String),
+    /// The stored manifest cannot be read.
+    #[error("revision {revision}: {message}")]
+    Manifest {
+        /// Of which revision.
+        revision: u32,
+        /// What is wrong with it.
+        message: String,
+    },
+    /// A revision that an operation needs is not there.
+    #[error("release {release} has no revision {revision}: it was deleted by somebody else")]
+    Gone {
+        /// The release.
+        release: String,
+        /// The revision.
+        revision: u32,
+    },
+}
+
+impl Error {
+    /// Whether somebody else wrote the record in between.
+    pub fn is_lost_race(&self) -> bool {
+        matches!(self, Self::Storage(release::Error::Conflict { .. } | release::Error::AlreadyExists { .. } | release::Error::NotFound { .. }))
+    }
+
+    /// Whether the same step may succeed later without anybody changing anything.
+    pub fn is_transient(&self) -> bool {
+        match self {
+            Self::Cluster(error) => error.is_transient(),
+            Self::Storage(error) => error.is_transient(),
+            Self::Objects(errors) => errors.iter().all(cluster::Error::is_transient),
+            Self::Foreign(_) | Self::Manifest { .. } | Self::Gone { .. } => false,
+        }
+    }
+}

@@ -1,0 +1,527 @@
+//! The machine: takes the next step of an operation and returns. Where each step leads is in [`after`], one table.
+
+use super::{
+    Error, Workplace,
+    cursor::{ANNOTATION, Action, Cursor, HookEvent, HookStage, Step},
+    hooks::{self, Place},
+    objects::{self, Removed},
+    records,
+    wait::{Standing, Waiting},
+};
+use crate::{
+    cluster::{
+        ObjectId, Target,
+        managers::EARLIER,
+        readiness::{HookOutcome, Rules},
+    },
+    release::{ApplyMethod, HookPhase, Record, Status, Stored},
+};
+use jiff::{SignedDuration, Timestamp};
+use std::collections::BTreeSet;
+
+/// An operation that is under way, with what is in memory of it. All but `stored` can be made anew from the record.
+pub struct Operation {
+    /// The record that it works on.
+    pub stored: Stored,
+    /// Where it stands; equal to the record's annotation.
+    pub cursor: Cursor,
+    /// Revisions that are marked as deployed, by which this one is preceded.
+    pub deployed: Vec<u32>,
+    /// What is waited for.
+    pub waiting: Option<Waiting>,
+    /// Objects of the release that changed since the last step.
+    pub changed: BTreeSet<ObjectId>,
+}
+
+/// What a step led to.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Progress {
+    /// The next step can be taken at once.
+    Moved,
+    /// Nothing can be done until the cluster has done something, or until then.
+    Waits {
+        /// For what.
+        message: String,
+        /// When to look again even if no watch tells.
+        again: SignedDuration,
+    },
+    /// The operation has ended.
+    Ended(Outcome),
+}
+
+/// How an operation ended.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Outcome {
+    /// As wanted.
+    Succeeded,
+    /// Not; the record says so too.
+    Failed(String),
+}
+
+impl Operation {
+    /// Takes up an operation from its record.
+    pub fn resume(stored: Stored, cursor: Cursor) -> Self {
+        Self { stored, cursor, deployed: Vec::new(), waiting: None, changed: BTreeSet::new() }
+    }
+
+    fn record(&self) -> &Record {
+        &self.stored.record
+    }
+}
+
+/// What comes first, and what comes after a step: the whole course of every action.
+fn course(action: Action) -> &'static [Stretch] {
+    use HookEvent::{PostDelete, PostInstall, PostRollback, PostUpgrade, PreDelete, PreInstall, PreRollback, PreUpgrade};
+    use Stretch::{Apply, Delete, Hooks, Wait};
+    match action {
+        Action::Install => &[Hooks(PreInstall), Apply, Wait, Hooks(PostInstall)],
+        Action::Upgrade => &[Hooks(PreUpgrade), Apply, Wait, Hooks(PostUpgrade)],
+        Action::Rollback => &[Hooks(PreRollback), Apply, Wait, Hooks(PostRollback)],
+        Action::Uninstall | Action::UninstallRemediation => &[Hooks(PreDelete), Delete, Hooks(PostDelete)],
+        Action::Test => &[Hooks(HookEvent::Test)],
+    }
+}
+
+/// A stretch of an operation's course.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Stretch {
+    Hooks(HookEvent),
+    Apply,
+    Wait,
+    Delete,
+}
+
+impl Stretch {
+    fn of(step: &Step) -> Self {
+        match step {
+            Step::Hook { event, .. } => Self::Hooks(*event),
+            Step::Apply => Self::Apply,
+            Step::Wait => Self::Wait,
+            Step::Delete => Self::Delete,
+        }
+    }
+
+    fn first_step(self) -> Step {
+        match self {
+            Self::Hooks(event) => Step::Hook { event, index: 0, stage: HookStage::Clear },
+            Self::Apply => Step::Apply,
+            Self::Wait => Step::Wait,
+            Self::Delete => Step::Delete,
+        }
+    }
+}
+
+/// The first step of an action on this record.
+pub fn first(action: Action, record: &Record, at: &Workplace<'_>) -> Option<Step> {
+    passable(course(action).iter(), record, at)
+}
+
+/// The step after the last one of a phase.
+fn after(action: Action, step: &Step, record: &Record, at: &Workplace<'_>) -> Option<Step> {
+    let here = Stretch::of(step);
+    passable(course(action).iter().skip_while(|phase| **phase != here).skip(1), record, at)
+}
+
+/// Passes over phases in which nothing is to be done.
+fn passable<'a>(phases: impl Iterator<Item = &'a Stretch>, record: &Record, at: &Workplace<'_>) -> Option<Step> {
+    phases
+        .copied()
+        .find(|phase| match phase {
+            Stretch::Hooks(event) => {
+                (at.options.hooks || *event == HookEvent::Test)
+                    && !hooks::of_event(record, *event, &at.options.tests).is_empty()
+            }
+            Stretch::Wait => at.options.wait,
+            Stretch::Apply | Stretch::Delete => true,
+        })
+        .map(Stretch::first_step)
+}
+
+/// Takes one step.
+///
+/// # Errors
+/// If the step could not be taken and may be tried again ([`Error::is_transient`]); an error that ends the operation is
+/// recorded and comes back as [`Outcome::Failed`].
+pub async fn advance(op: &mut Operation, at: &Workplace<'_>) -> Result<Progress, Error> {
+    let Some(step) = op.cursor.step.clone() else {
+        return Ok(Progress::Ended(Outcome::Succeeded));
+    };
+    let result = match step {
+        Step::Hook { event, index, stage } => hook(op, event, index, stage, at).await,
+        Step::Apply => apply(op, at).await,
+        Step::Wait => wait(op, at).await,
+        Step::Delete => delete(op, at).await,
+    };
+    match result {
+        Ok(progress) => Ok(progress),
+        Err(error) if overdue(op, at) || !error.is_transient() => {
+            if error.is_lost_race() {
+                // Somebody else wrote the record: whoever reconciles next sees what they did.
+                return Err(error);
+            }
+            fail(op, error.to_string(), at).await
+        }
+        Err(error) => Err(error),
+    }
+}
+
+fn overdue(op: &Operation, at: &Workplace<'_>) -> bool {
+    at.now.duration_since(op.cursor.since) > at.options.timeout
+}
+
+/// Until when the present step may last.
+fn remaining(op: &Operation, at: &Workplace<'_>) -> SignedDuration {
+    let left = at.options.timeout - at.now.duration_since(op.cursor.since);
+    left.max(SignedDuration::from_millis(100))
+}
+
+async fn hook(op: &mut Operation, event: HookEvent, index: usize, stage: HookStage, at: &Workplace<'_>) -> Result<Progress, Error> {
+    let order = hooks::of_event(op.record(), event, &at.options.tests);
+    let Some(&which) = order.get(index) else {
+        return hooks_done(op, event, &order, at).await;
+    };
+    let hook = op.record().hooks[which].clone();
+    let targets = hooks::targets(&hook, op.record(), event, at).await?;
+    for target in &targets {
+        at.watches.ensure(&at.cluster.resolve(&target.id.api_version, &target.id.kind).await?);
+    }
+    match stage {
+        HookStage::Clear => {
+            let mark = hooks::run_mark(op.record(), event);
+            match hooks::clear(&hook, &targets, &mark, at).await? {
+                Place::Clearing(message) if overdue(op, at) => {
+                    fail(op, format!("{event} hooks failed: {message}: timed out"), at).await
+                }
+                Place::Clearing(message) => Ok(Progress::Waits { message, again: SignedDuration::from_secs(2) }),
+                Place::Free | Place::Ours | Place::Occupied => {
+                    let now = at.now;
+                    write(op, at, Step::Hook { event, index, stage: HookStage::Create }, |record| {
+                        let run = &mut record.hooks[which].last_run;
+                        run.started_at = Some(now);
+                        run.completed_at = None;
+                        run.phase = HookPhase::Running;
+                    })
+                    .await?;
+                    Ok(Progress::Moved)
+                }
+            }
+        }
+        HookStage::Create => {
+            let mark = hooks::run_mark(op.record(), event);
+            let there = hooks::is_there(&targets, &mark, at).await?;
+            if !there && let Err(error) = hooks::create(&targets, at).await {
+                if error.is_transient() && !overdue(op, at) {
+                    return Err(error);
+                }
+                return hook_failed(op, event, which, &order[..index], error.to_string(), at).await;
+            }
+            note(op, at, Step::Hook { event, index, stage: HookStage::Await }).await?;
+            Ok(Progress::Moved)
+        }
+        HookStage::Await => match hooks::outcome(&targets, at).await? {
+            HookOutcome::Succeeded => {
+                let now = at.now;
+                let next = Step::Hook { event, index: index + 1, stage: HookStage::Clear };
+                write(op, at, next, |record| {
+                    let run = &mut record.hooks[which].last_run;
+                    run.completed_at = Some(now);
+                    run.phase = HookPhase::Succeeded;
+                })
+                .await?;
+                Ok(Progress::Moved)
+            }
+            HookOutcome::Running(message) if overdue(op, at) => {
+                hook_failed(op, event, which, &order[..index], format!("{message}: timed out after {:#}", at.options.timeout), at).await
+            }
+            HookOutcome::Running(message) => Ok(Progress::Waits { message, again: remaining(op, at) }),
+            HookOutcome::Failed(message) => hook_failed(op, event, which, &order[..index], message, at).await,
+        },
+    }
+}
+
+/// All hooks of an event have succeeded: those that are to be deleted then are, last first.
+async fn hooks_done(op: &mut Operation, event: HookEvent, order: &[usize], at: &Workplace<'_>) -> Result<Progress, Error> {
+    for which in order.iter().rev() {
+        let hook = op.record().hooks[*which].clone();
+        hooks::clean_up(&hook, op.record(), event, "hook-succeeded", at).await?;
+    }
+    let step = Step::Hook { event, index: order.len(), stage: HookStage::Clear };
+    proceed(op, &step, at).await
+}
+
+async fn hook_failed(op: &mut Operation, event: HookEvent, which: usize, succeeded: &[usize], message: String, at: &Workplace<'_>) -> Result<Progress, Error> {
+    let hook = op.record().hooks[which].clone();
+    hooks::clean_up(&hook, op.record(), event, "hook-failed", at).await?;
+    for done in succeeded {
+        let hook = op.record().hooks[*done].clone();
+        hooks::clean_up(&hook, op.record(), event, "hook-succeeded", at).await?;
+    }
+    let now = at.now;
+    edit(op, |record| {
+        let run = &mut record.hooks[which].last_run;
+        run.completed_at = Some(now);
+        run.phase = HookPhase::Failed;
+    });
+    fail(op, format!("{event} hooks failed: {message}"), at).await
+}
+
+async fn apply(op: &mut Operation, at: &Workplace<'_>) -> Result<Progress, Error> {
+    let record = op.stored.record.clone();
+    let mut new = objects::targets(&record)?;
+    objects::settle(&mut new, &record.namespace, at.cluster).await?;
+    for target in &mut new {
+        objects::mark(target, &record, at);
+    }
+    watch(&new, at).await?;
+    let old = base_targets(op, at).await?;
+    for id in &old.client_side {
+        if let Some(live) = at.cluster.get_metadata(id).await? {
+            at.cluster.take_over_fields(id, &live.metadata, at.manager, &EARLIER).await?;
+        }
+    }
+    let applied = match objects::apply(&new, at).await {
+        Ok(applied) => applied,
+        Err(failure) if at.options.cleanup_on_fail && op.cursor.action == Action::Upgrade && !failure.error.is_transient() => {
+            objects::clean_up(&failure.created, &record, at).await?;
+            return Err(failure.error);
+        }
+        Err(failure) => return Err(failure.error),
+    };
+    objects::prune(&old.targets, &new, &record, at).await?;
+    let mut waiting = Waiting::for_objects(applied.live.iter().map(|(id, _)| id.clone()));
+    let rules = rules(at);
+    for (id, live) in &applied.live {
+        let live = serde_json::to_value(live).unwrap_or_default();
+        waiting.saw(id, Some(&live), &rules);
+    }
+    waiting.begin(at.now);
+    op.waiting = Some(waiting);
+    // Applying again does no harm, so the step to the wait need not be written down.
+    match after(op.cursor.doing(), &Step::Apply, &record, at) {
+        Some(Step::Wait) => {
+            op.cursor.step = Some(Step::Wait);
+            Ok(Progress::Moved)
+        }
+        _ => proceed(op, &Step::Apply, at).await,
+    }
+}
+
+fn rules(at: &Workplace<'_>) -> Rules {
+    Rules { wait_for_jobs: at.options.wait_for_jobs, ..Rules::default() }
+}
+
+async fn watch(targets: &[Target], at: &Workplace<'_>) -> Result<(), Error> {
+    let kinds: BTreeSet<(&str, &str)> = targets.iter().map(|t| (t.id.api_version.as_str(), t.id.kind.as_str())).collect();
+    for (api_version, kind) in kinds {
+        at.watches.ensure(&at.cluster.resolve(api_version, kind).await?);
+    }
+    Ok(())
+}
+
+/// The objects of the revisions that this one replaces: of its base, and of whatever failed after that.
+async fn base_targets(op: &Operation, at: &Workplace<'_>) -> Result<Replaced, Error> {
+    let mut replaced = Replaced::default();
+    let Some(base) = op.cursor.base else { return Ok(replaced) };
+    for version in base..op.record().version {
+        // Whoever deleted a record took on what becomes of its objects.
+        let Some(stored) = records::revision(at.storage, &op.record().name, version).await? else { continue };
+        let namespace = &stored.record.namespace;
+        for target in objects::settle_known(objects::targets(&stored.record)?, namespace, at.cluster).await? {
+            if replaced.targets.iter().any(|known| known.id.same_object(&target.id)) {
+                continue;
+            }
+            if stored.record.apply_method != Some(ApplyMethod::ServerSide) {
+                replaced.client_side.push(target.id.clone());
+            }
+            replaced.targets.push(target);
+        }
+    }
+    Ok(replaced)
+}
+
+/// What a revision replaces.
+#[derive(Default)]
+struct Replaced {
+    targets: Vec<Target>,
+    /// Those that were applied by a client: their fields belong to an earlier manager.
+    client_side: Vec<ObjectId>,
+}
+
+async fn wait(op: &mut Operation, at: &Workplace<'_>) -> Result<Progress, Error> {
+    let changed = std::mem::take(&mut op.changed);
+    if op.waiting.is_none() {
+        let mut targets = objects::targets(op.record())?;
+        objects::settle(&mut targets, &op.record().namespace, at.cluster).await?;
+        watch(&targets, at).await?;
+        op.waiting = Some(Waiting::for_objects(targets.into_iter().map(|t| t.id)));
+    }
+    let rules = rules(at);
+    let standing = match &mut op.waiting {
+        Some(waiting) => waiting.look(&changed, &rules, at).await?,
+        None => Standing::Ready,
+    };
+    match standing {
+        Standing::Ready => {
+            op.waiting = None;
+            proceed(op, &Step::Wait, at).await
+        }
+        Standing::Failed(message) => fail(op, message, at).await,
+        Standing::Unready(message) if overdue(op, at) => {
+            fail(op, format!("timed out after {:#}: {message}", at.options.timeout), at).await
+        }
+        Standing::Unready(message) => {
+            let net = op.waiting.as_ref().map_or(SignedDuration::from_secs(30), Waiting::safety_net);
+            Ok(Progress::Waits { message, again: remaining(op, at).min(net) })
+        }
+    }
+}
+
+async fn delete(op: &mut Operation, at: &Workplace<'_>) -> Result<Progress, Error> {
+    let record = op.stored.record.clone();
+    let mut known = objects::settle_known(objects::targets(&record)?, &record.namespace, at.cluster).await?;
+    for target in base_targets(op, at).await?.targets {
+        if !known.iter().any(|k| k.id.same_object(&target.id)) {
+            known.push(target);
+        }
+    }
+    let remediation = op.cursor.action == Action::UninstallRemediation;
+    let mut going = Vec::new();
+    for id in objects::uninstall_order(&known) {
+        if remediation && op.cursor.adopted.contains(&id.to_string()) {
+            continue;
+        }
+        if objects::remove(&id, &record, at).await? == Removed::Asked {
+            going.push(id);
+        }
+    }
+    if going.is_empty() || !at.options.wait {
+        return proceed(op, &Step::Delete, at).await;
+    }
+    let message = format!("waits for {} to be gone{}", going[0], if going.len() > 1 { format!(" and {} more", going.len() - 1) } else { String::new() });
+    if overdue(op, at) {
+        return fail(op, format!("timed out after {:#}: {message}", at.options.timeout), at).await;
+    }
+    watch(&known, at).await?;
+    Ok(Progress::Waits { message, again: remaining(op, at).min(SignedDuration::from_secs(5)) })
+}
+
+/// Goes to the step after this one, or ends the operation.
+async fn proceed(op: &mut Operation, step: &Step, at: &Workplace<'_>) -> Result<Progress, Error> {
+    match after(op.cursor.doing(), step, op.record(), at) {
+        Some(next) => {
+            note(op, at, next).await?;
+            Ok(Progress::Moved)
+        }
+        None => succeed(op, at).await,
+    }
+}
+
+async fn succeed(op: &mut Operation, at: &Workplace<'_>) -> Result<Progress, Error> {
+    let name = op.record().name.clone();
+    let version = op.record().version;
+    match op.cursor.doing() {
+        Action::Install | Action::Upgrade | Action::Rollback => {
+            records::supersede(at.storage, &name, &op.deployed, version).await?;
+            let text = match op.cursor.action {
+                Action::Install => "Install complete".to_owned(),
+                Action::Upgrade => "Upgrade complete".to_owned(),
+                // Helm leaves "Rollback to N" as the description of a rollback that went well.
+                _ => op.record().info.description.clone(),
+            };
+            finish(op, Status::Deployed, text, at).await?;
+        }
+        Action::Test => {
+            op.cursor.tested = Some(true);
+            let (status, text) = (op.record().info.status, op.record().info.description.clone());
+            finish(op, status, text, at).await?;
+        }
+        Action::Uninstall | Action::UninstallRemediation if at.options.keep_history => {
+            records::supersede(at.storage, &name, &op.deployed, version).await?;
+            finish(op, Status::Uninstalled, "Uninstallation complete".into(), at).await?;
+        }
+        Action::Uninstall | Action::UninstallRemediation => {
+            // The newest goes last: as long as it is there, an interrupted removal is taken up again.
+            records::purge(at.storage, &name).await?;
+            op.cursor.step = None;
+        }
+    }
+    Ok(Progress::Ended(Outcome::Succeeded))
+}
+
+/// Ends the operation as failed.
+///
+/// # Errors
+/// If the record cannot be written.
+pub async fn fail(op: &mut Operation, why: String, at: &Workplace<'_>) -> Result<Progress, Error> {
+    let name = op.record().name.clone();
+    match op.cursor.doing() {
+        Action::Test => {
+            op.cursor.tested = Some(false);
+            let (status, text) = (op.record().info.status, op.record().info.description.clone());
+            finish(op, status, text, at).await?;
+        }
+        Action::Uninstall | Action::UninstallRemediation => {
+            // Stays `uninstalling` with its step, so that the next attempt goes on from here.
+            op.cursor.since = at.now;
+            let step = op.cursor.step.clone();
+            if let Some(step) = step {
+                note(op, at, step).await?;
+            }
+        }
+        action => {
+            let text = format!("{} \"{name}\" failed: {why}", if action == Action::Install { "Release" } else { action.title() });
+            finish(op, Status::Failed, text, at).await?;
+        }
+    }
+    op.waiting = None;
+    Ok(Progress::Ended(Outcome::Failed(why)))
+}
+
+/// Writes the record's end: status, description, no next step.
+async fn finish(op: &mut Operation, status: Status, description: String, at: &Workplace<'_>) -> Result<(), Error> {
+    let deleted = (status == Status::Uninstalled).then_some(at.now);
+    edit(op, |record| {
+        record.info.status = status;
+        record.info.description = description;
+        if deleted.is_some() {
+            record.info.deleted = deleted;
+        }
+    });
+    op.cursor.step = None;
+    op.cursor.since = at.now;
+    store(op, at).await
+}
+
+/// Changes the record in memory.
+fn edit(op: &mut Operation, change: impl FnOnce(&mut Record)) {
+    change(std::sync::Arc::make_mut(&mut op.stored.record));
+}
+
+/// Writes record and cursor together.
+async fn write(op: &mut Operation, at: &Workplace<'_>, next: Step, change: impl FnOnce(&mut Record)) -> Result<(), Error> {
+    edit(op, change);
+    op.cursor.step = Some(next);
+    op.cursor.since = at.now;
+    store(op, at).await
+}
+
+async fn store(op: &mut Operation, at: &Workplace<'_>) -> Result<(), Error> {
+    let annotations = [(ANNOTATION.to_owned(), op.cursor.to_annotation())].into();
+    let record = op.stored.record.clone();
+    op.stored = at.storage.update(&op.stored, &record, &annotations).await?;
+    Ok(())
+}
+
+/// Writes only the cursor.
+async fn note(op: &mut Operation, at: &Workplace<'_>, next: Step) -> Result<(), Error> {
+    op.cursor.step = Some(next);
+    op.cursor.since = at.now;
+    let annotations = [(ANNOTATION.to_owned(), op.cursor.to_annotation())].into();
+    op.stored = at.storage.annotate(&op.stored, &annotations).await?;
+    Ok(())
+}
+
+/// When the operation's present step began.
+pub fn since(op: &Operation) -> Timestamp {
+    op.cursor.since
+}

@@ -1,0 +1,235 @@
+//! How operations begin: the record is written, with its first step, before anything else happens.
+
+use super::{
+    Error, Workplace,
+    advance::{self, Operation},
+    cursor::{ANNOTATION, Action, Cursor, HookEvent},
+    hooks, objects,
+};
+use crate::{
+    cluster::Target,
+    release::{Annotations, ApplyMethod, HookRecord, Info, RawChart, Record, Status, Stored},
+};
+use aws_lc_rs::digest::{SHA256, digest};
+use std::sync::Arc;
+
+/// What a render made, ready to become a revision.
+#[derive(Debug, Clone)]
+pub struct Draft {
+    /// The release's name.
+    pub name: String,
+    /// Its namespace.
+    pub namespace: String,
+    /// The chart, as Helm stores it.
+    pub chart: RawChart,
+    /// The user's values.
+    pub config: serde_json::Map<String, serde_json::Value>,
+    /// All objects that are not hooks.
+    pub manifest: String,
+    /// The hooks.
+    pub hooks: Vec<HookRecord>,
+    /// NOTES.txt.
+    pub notes: String,
+}
+
+/// For which state of the HelmRelease an operation works.
+#[derive(Debug, Clone)]
+pub struct Errand {
+    /// Its generation.
+    pub generation: i64,
+    /// Digest of what it wants.
+    pub fingerprint: String,
+}
+
+/// Digest of a manifest, to notice that a record was altered.
+pub fn manifest_digest(manifest: &str) -> String {
+    let mut text = String::from("sha256:");
+    for byte in digest(&SHA256, manifest.as_bytes()).as_ref() {
+        text.push_str(&format!("{byte:02x}"));
+    }
+    text
+}
+
+fn cursor(action: Action, errand: &Errand, record: &Record, base: Option<u32>, at: &Workplace<'_>) -> Cursor {
+    Cursor {
+        action,
+        holder: at.holder.clone(),
+        generation: errand.generation,
+        fingerprint: errand.fingerprint.clone(),
+        base,
+        target: None,
+        step: advance::first(action, record, at),
+        since: at.now,
+        adopted: Vec::new(),
+        manifest: manifest_digest(&record.manifest),
+        tested: None,
+    }
+}
+
+fn annotations(cursor: &Cursor) -> Annotations {
+    [(ANNOTATION.to_owned(), cursor.to_annotation())].into()
+}
+
+fn record(draft: Draft, version: u32, status: Status, description: &str, at: &Workplace<'_>) -> Record {
+    Record {
+        name: draft.name,
+        namespace: draft.namespace,
+        version,
+        info: Info {
+            first_deployed: Some(at.now),
+            last_deployed: Some(at.now),
+            deleted: None,
+            description: description.to_owned(),
+            status,
+            notes: draft.notes,
+            rollback_revision: None,
+        },
+        chart: draft.chart,
+        config: draft.config,
+        manifest: draft.manifest,
+        hooks: draft.hooks,
+        apply_method: Some(ApplyMethod::ServerSide),
+        labels: Default::default(),
+    }
+}
+
+/// Begins the first revision of a release (or the first after it was uninstalled and its history kept).
+///
+/// # Errors
+/// If an object belongs to somebody else, or the record cannot be written. Nothing has changed then.
+pub async fn install(draft: Draft, errand: &Errand, newest: Option<&Stored>, at: &Workplace<'_>) -> Result<Operation, Error> {
+    let version = newest.map_or(0, |stored| stored.record.version) + 1;
+    let record = record(draft, version, Status::PendingInstall, "Initial install underway", at);
+    let adopted = admit(&record, &[], "install", at).await?;
+    let mut cursor = cursor(Action::Install, errand, &record, None, at);
+    cursor.adopted = adopted;
+    let stored = at.storage.create(&record, &annotations(&cursor)).await?;
+    Ok(Operation::resume(stored, cursor))
+}
+
+/// Begins a further revision on top of `base`.
+///
+/// # Errors
+/// As [`install`].
+pub async fn upgrade(draft: Draft, errand: &Errand, newest: &Stored, base: &Stored, at: &Workplace<'_>) -> Result<Operation, Error> {
+    let mut record = record(draft, newest.record.version + 1, Status::PendingUpgrade, "Preparing upgrade", at);
+    record.info.first_deployed = newest.record.info.first_deployed.or(Some(at.now));
+    record.labels = newest.record.labels.clone();
+    let old = objects::settle_known(objects::targets(&base.record)?, &base.record.namespace, at.cluster).await?;
+    let mut adopted = admit(&record, &old, "update", at).await?;
+    if let Some(earlier) = newest.annotations.get(ANNOTATION).and_then(|text| Cursor::from_annotation(text)) {
+        adopted.extend(earlier.adopted);
+        adopted.sort();
+        adopted.dedup();
+    }
+    let mut cursor = cursor(Action::Upgrade, errand, &record, Some(base.record.version), at);
+    cursor.adopted = adopted;
+    make_room(&record.name, at).await?;
+    let stored = at.storage.create(&record, &annotations(&cursor)).await?;
+    Ok(Operation::resume(stored, cursor))
+}
+
+/// Begins a revision that repeats `target`, on top of the failed `newest`.
+///
+/// # Errors
+/// If the record cannot be written.
+pub async fn rollback(errand: &Errand, newest: &Stored, target: &Stored, at: &Workplace<'_>) -> Result<Operation, Error> {
+    let mut record: Record = (*target.record).clone();
+    record.version = newest.record.version + 1;
+    record.info.status = Status::PendingRollback;
+    record.info.description = format!("Rollback to {}", target.record.version);
+    record.info.last_deployed = Some(at.now);
+    record.info.first_deployed = newest.record.info.first_deployed;
+    record.info.rollback_revision = Some(target.record.version);
+    record.info.deleted = None;
+    for hook in &mut record.hooks {
+        hook.last_run = Default::default();
+    }
+    let mut cursor = cursor(Action::Rollback, errand, &record, Some(newest.record.version), at);
+    cursor.target = Some(target.record.version);
+    if let Some(then) = target.annotations.get(ANNOTATION).and_then(|text| Cursor::from_annotation(text)) {
+        // What is deployed afterwards is what was wanted then: if that is wanted again, nothing needs to be done.
+        cursor.fingerprint = then.fingerprint;
+        cursor.adopted = then.adopted;
+        cursor.tested = then.tested;
+    } else {
+        cursor.fingerprint = String::new();
+    }
+    make_room(&record.name, at).await?;
+    let stored = at.storage.create(&record, &annotations(&cursor)).await?;
+    Ok(Operation::resume(stored, cursor))
+}
+
+/// Begins the end of a release.
+///
+/// # Errors
+/// If the record cannot be written.
+pub async fn uninstall(action: Action, errand: &Errand, newest: Stored, deployed: Option<u32>, at: &Workplace<'_>) -> Result<Operation, Error> {
+    let mut record: Record = (*newest.record).clone();
+    record.info.status = Status::Uninstalling;
+    record.info.deleted = Some(at.now);
+    record.info.description = "Deletion in progress (or silently failed)".into();
+    let earlier = newest.annotations.get(ANNOTATION).and_then(|text| Cursor::from_annotation(text));
+    let base = deployed.filter(|version| *version != record.version);
+    let mut cursor = cursor(action, errand, &record, base, at);
+    cursor.adopted = earlier.map(|c| c.adopted).unwrap_or_default();
+    let stored = at.storage.update(&newest, &record, &annotations(&cursor)).await?;
+    Ok(Operation::resume(stored, cursor))
+}
+
+/// Begins the tests of a deployed revision.
+///
+/// # Errors
+/// If the record cannot be written.
+pub async fn test(newest: Stored, mut cursor: Cursor, at: &Workplace<'_>) -> Result<Operation, Error> {
+    let none = hooks::of_event(&newest.record, HookEvent::Test, &at.options.tests).is_empty();
+    if none {
+        cursor.tested = Some(true);
+    } else {
+        cursor.step = advance::first(Action::Test, &newest.record, at);
+        cursor.since = at.now;
+    }
+    let stored = at.storage.annotate(&newest, &annotations(&cursor)).await?;
+    Ok(Operation::resume(stored, cursor))
+}
+
+/// Ends an operation that is no longer wanted, or that somebody left behind.
+///
+/// # Errors
+/// If the record cannot be written.
+pub async fn abandon(newest: Stored, why: &str, at: &Workplace<'_>) -> Result<Stored, Error> {
+    let mut record = newest.record.clone();
+    let cursor = newest.annotations.get(ANNOTATION).and_then(|text| Cursor::from_annotation(text));
+    let mut annotations = Annotations::new();
+    if let Some(mut cursor) = cursor {
+        if cursor.doing() == Action::Test {
+            cursor.step = None;
+            cursor.since = at.now;
+            annotations.insert(ANNOTATION.to_owned(), cursor.to_annotation());
+            return Ok(at.storage.annotate(&newest, &annotations).await?);
+        }
+        cursor.step = None;
+        cursor.since = at.now;
+        annotations.insert(ANNOTATION.to_owned(), cursor.to_annotation());
+    }
+    let info = &mut Arc::make_mut(&mut record).info;
+    info.description = format!("Release \"{}\" failed: {why}", newest.record.name);
+    info.status = Status::Failed;
+    Ok(at.storage.update(&newest, &record, &annotations).await?)
+}
+
+/// Checks that every object's kind is known, that the API server would take it and that none belongs to somebody else; gives
+/// back those that are adopted.
+async fn admit(record: &Record, old: &[Target], verb: &str, at: &Workplace<'_>) -> Result<Vec<String>, Error> {
+    let mut targets = objects::targets(record)?;
+    objects::settle(&mut targets, &record.namespace, at.cluster).await?;
+    objects::admit(&targets, old, record, verb, at).await
+}
+
+/// Helm makes room when a revision is created: at most `max_history - 1` older ones stay.
+async fn make_room(name: &str, at: &Workplace<'_>) -> Result<(), Error> {
+    if at.options.max_history > 0 {
+        at.storage.prune(name, at.options.max_history as usize - 1).await?;
+    }
+    Ok(())
+}

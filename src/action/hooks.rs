@@ -1,0 +1,168 @@
+//! One hook at a time: cleared, created, awaited, cleaned up. Each stage is written down before it begins, and the hook
+//! object carries the run it belongs to, so that after a crash it is known whether it was created.
+
+use super::{Error, Workplace, cursor::HookEvent, objects};
+use crate::{
+    cluster::{
+        self, Apply, ObjectId, Target,
+        readiness::{HookOutcome, hook_outcome},
+    },
+    release::{HookRecord, Record},
+};
+use serde_json::json;
+
+/// The annotation on a live hook object that names the run which created it.
+pub(crate) const RUN: &str = "pintle.dev/run";
+
+/// The indices of this event's hooks in the record, in the order in which they run.
+pub(crate) fn of_event(record: &Record, event: HookEvent, tests: &(Vec<String>, Vec<String>)) -> Vec<usize> {
+    let mut indices: Vec<usize> = record
+        .hooks
+        .iter()
+        .enumerate()
+        .filter(|(_, hook)| hook.events.iter().any(|e| e == event.word() || (event == HookEvent::Test && e == "test-success")))
+        .filter(|(_, hook)| {
+            event != HookEvent::Test
+                || ((tests.0.is_empty() || tests.0.contains(&hook.name)) && !tests.1.contains(&hook.name))
+        })
+        .map(|(at, _)| at)
+        .collect();
+    // Stable: hooks of one weight and name stay in the order of their kinds, as the record has them.
+    indices.sort_by(|a, b| {
+        let (a, b) = (&record.hooks[*a], &record.hooks[*b]);
+        a.weight.cmp(&b.weight).then_with(|| a.name.cmp(&b.name))
+    });
+    indices
+}
+
+/// Whether the hook has this delete policy; without any, Helm deletes an earlier one before creation.
+pub(crate) fn deletes(hook: &HookRecord, policy: &str) -> bool {
+    if hook.delete_policies.is_empty() {
+        return policy == "before-hook-creation";
+    }
+    hook.delete_policies.iter().any(|p| p == policy)
+}
+
+/// The mark of a run: one for each revision and event.
+pub(crate) fn run_mark(record: &Record, event: HookEvent) -> String {
+    format!("{}.v{}.{event}", record.name, record.version)
+}
+
+/// The hook's objects (nearly always one), marked with their run.
+///
+/// # Errors
+/// If the stored text cannot be read or a kind is unknown.
+pub(crate) async fn targets(hook: &HookRecord, record: &Record, event: HookEvent, at: &Workplace<'_>) -> Result<Vec<Target>, Error> {
+    let mut targets = cluster::targets(&hook.manifest, &record.namespace)
+        .map_err(|error| Error::Manifest { revision: record.version, message: format!("hook {}: {error}", hook.path) })?;
+    objects::settle(&mut targets, &record.namespace, at.cluster).await?;
+    for target in &mut targets {
+        objects::origin(target, at);
+        target.body["metadata"]["annotations"][RUN] = json!(run_mark(record, event));
+    }
+    Ok(targets)
+}
+
+/// What stands in a hook's place before it is created.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Place {
+    /// Nothing.
+    Free,
+    /// This run's own object: it was created before a crash.
+    Ours,
+    /// An earlier run's, whose deletion was asked for; it is not gone yet.
+    Clearing(String),
+    /// An earlier run's, which its policy leaves there.
+    Occupied,
+}
+
+/// Looks at what stands in the hook's place, and has it deleted if the hook's policy says so.
+///
+/// # Errors
+/// If it cannot be read or deleted.
+pub(crate) async fn clear(hook: &HookRecord, targets: &[Target], mark: &str, at: &Workplace<'_>) -> Result<Place, Error> {
+    let mut place = Place::Free;
+    for target in targets {
+        let Some(live) = at.cluster.get_metadata(&target.id).await? else { continue };
+        let run = live.metadata.annotations.as_ref().and_then(|a| a.get(RUN));
+        if run.is_some_and(|run| run == mark) && live.metadata.deletion_timestamp.is_none() {
+            place = Place::Ours;
+        } else if live.metadata.deletion_timestamp.is_some() {
+            return Ok(Place::Clearing(format!("{} of an earlier run is being deleted", target.id)));
+        } else if deletes(hook, "before-hook-creation") && target.id.kind != "CustomResourceDefinition" {
+            at.cluster.delete(&target.id, cluster::Propagation::Background, live.metadata.uid.as_deref()).await?;
+            return Ok(Place::Clearing(format!("{} of an earlier run is being deleted", target.id)));
+        } else {
+            place = Place::Occupied;
+        }
+    }
+    Ok(place)
+}
+
+/// Whether this run has created the hook's objects already.
+///
+/// # Errors
+/// If one cannot be read.
+pub(crate) async fn is_there(targets: &[Target], mark: &str, at: &Workplace<'_>) -> Result<bool, Error> {
+    for target in targets {
+        let live = at.cluster.get_metadata(&target.id).await?;
+        if live.is_none_or(|live| live.metadata.annotations.as_ref().and_then(|a| a.get(RUN)).is_none_or(|run| run != mark)) {
+            return Ok(false);
+        }
+    }
+    Ok(!targets.is_empty())
+}
+
+/// Creates the hook's objects.
+///
+/// # Errors
+/// If the API server refuses.
+pub(crate) async fn create(targets: &[Target], at: &Workplace<'_>) -> Result<(), Error> {
+    let how = Apply { manager: at.manager, force: true, dry_run: false, strict: at.options.strict };
+    for target in targets {
+        at.cluster.apply(target, &how).await?;
+    }
+    Ok(())
+}
+
+/// How the hook's objects stand. One that is gone has done its work: a TTL took it away.
+///
+/// # Errors
+/// If an object cannot be read.
+pub(crate) async fn outcome(targets: &[Target], at: &Workplace<'_>) -> Result<HookOutcome, Error> {
+    for target in targets {
+        let Some(live) = at.cluster.get(&target.id).await? else { continue };
+        let live = serde_json::to_value(live).unwrap_or_default();
+        match hook_outcome(&live) {
+            HookOutcome::Succeeded => {}
+            HookOutcome::Running(why) => return Ok(HookOutcome::Running(format!("{}: {why}", target.id))),
+            HookOutcome::Failed(why) => return Ok(HookOutcome::Failed(format!("{}: {why}", target.id))),
+        }
+    }
+    Ok(HookOutcome::Succeeded)
+}
+
+/// Deletes a hook's objects if its policy says so for this outcome. Definitions of kinds are never deleted.
+///
+/// # Errors
+/// If an object cannot be deleted.
+pub(crate) async fn clean_up(hook: &HookRecord, record: &Record, event: HookEvent, policy: &str, at: &Workplace<'_>) -> Result<Vec<ObjectId>, Error> {
+    if !deletes(hook, policy) {
+        return Ok(Vec::new());
+    }
+    let mark = run_mark(record, event);
+    let mut gone = Vec::new();
+    for target in targets(hook, record, event, at).await? {
+        if target.id.kind == "CustomResourceDefinition" {
+            continue;
+        }
+        // Only this run's: a later one may have taken the name already.
+        if let Some(live) = at.cluster.get_metadata(&target.id).await?
+            && live.metadata.annotations.as_ref().and_then(|a| a.get(RUN)) == Some(&mark)
+        {
+            at.cluster.delete(&target.id, cluster::Propagation::Background, live.metadata.uid.as_deref()).await?;
+            gone.push(target.id);
+        }
+    }
+    Ok(gone)
+}

@@ -1,0 +1,267 @@
+//! The objects of a revision: from the stored manifest, marked as the release's own, applied in order, pruned.
+
+use super::{Error, Workplace};
+use crate::{
+    cluster::{self, Apply, Cluster, ObjectId, Outcome, Target, ownership::{self, Origin, Owner}},
+    release::Record,
+};
+use futures::{StreamExt, stream};
+use kube::core::ObjectMeta;
+use std::collections::BTreeMap;
+
+/// Objects of one kind that are applied at a time. Each is a connection (the client speaks HTTP/1.1).
+const AT_ONCE: usize = 8;
+
+/// The objects of a revision, in the order in which they are applied.
+///
+/// # Errors
+/// If the manifest is not what a render leaves behind.
+pub fn targets(record: &Record) -> Result<Vec<Target>, Error> {
+    cluster::targets(&record.manifest, &record.namespace)
+        .map_err(|error| Error::Manifest { revision: record.version, message: error.to_string() })
+}
+
+/// The release as the owner of objects.
+fn owner(record: &Record) -> Owner {
+    Owner { release: record.name.clone(), namespace: record.namespace.clone() }
+}
+
+/// Puts the release's marks on an object: Helm's ownership, and where it came from.
+pub fn mark(target: &mut Target, record: &Record, at: &Workplace<'_>) {
+    owner(record).mark(&mut target.body);
+    origin(target, at);
+}
+
+/// Only where it came from, for hooks, which Helm does not own.
+pub fn origin(target: &mut Target, at: &Workplace<'_>) {
+    Origin::new(&at.holder.namespace, &at.holder.name).mark(&mut target.body);
+}
+
+/// Gives each namespaced object its namespace and takes it away from the others.
+///
+/// # Errors
+/// If a kind is unknown to the API server.
+pub async fn settle(targets: &mut [Target], namespace: &str, cluster: &Cluster) -> Result<(), cluster::Error> {
+    for target in targets {
+        settle_one(target, namespace, cluster).await?;
+    }
+    Ok(())
+}
+
+/// As [`settle`], but passes over objects whose kind is unknown by now: with the kind, they are gone.
+///
+/// # Errors
+/// If the API server cannot be asked.
+pub async fn settle_known(targets: Vec<Target>, namespace: &str, cluster: &Cluster) -> Result<Vec<Target>, cluster::Error> {
+    let mut known = Vec::with_capacity(targets.len());
+    for mut target in targets {
+        match settle_one(&mut target, namespace, cluster).await {
+            Ok(()) => known.push(target),
+            Err(cluster::Error::UnknownKind { .. }) => {}
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(known)
+}
+
+async fn settle_one(target: &mut Target, namespace: &str, cluster: &Cluster) -> Result<(), cluster::Error> {
+    if cluster.resolve(&target.id.api_version, &target.id.kind).await?.namespaced {
+        target.id.namespace.get_or_insert_with(|| namespace.to_owned());
+    } else {
+        target.id.namespace = None;
+    }
+    Ok(())
+}
+
+/// Makes sure that the namespace is there (`install.createNamespace`), with the label that Helm gives it.
+///
+/// # Errors
+/// If it cannot be created.
+pub async fn ensure_namespace(namespace: &str, at: &Workplace<'_>) -> Result<(), Error> {
+    let id = ObjectId { api_version: "v1".into(), kind: "Namespace".into(), namespace: None, name: namespace.to_owned() };
+    if at.cluster.get_metadata(&id).await?.is_some() {
+        return Ok(());
+    }
+    let body = serde_json::json!({
+        "apiVersion": "v1", "kind": "Namespace", "metadata": { "name": namespace, "labels": { "name": namespace } }
+    });
+    let how = Apply { manager: at.manager, force: false, dry_run: false, strict: false };
+    match at.cluster.create(&Target { id, body }, &how).await {
+        Ok(_) => Ok(()),
+        Err(error) if error.class() == cluster::Class::AlreadyExists => Ok(()),
+        Err(error) => Err(error.into()),
+    }
+}
+
+/// Asks the API server whether it would take the objects of a new revision, before anything is written: those that are new
+/// or not as in the old revision. Gives back the objects that exist already though no release put them there.
+///
+/// The dry run is made without the release's marks, so that the answer tells whose the object is now.
+///
+/// # Errors
+/// If one belongs to another release, or to nobody and may not be taken over; if the API server refuses one.
+pub async fn admit(new: &[Target], old: &[Target], record: &Record, verb: &str, at: &Workplace<'_>) -> Result<Vec<String>, Error> {
+    let how = Apply { manager: at.manager, force: true, dry_run: true, strict: at.options.strict };
+    let fresh: Vec<(&Target, bool)> = new
+        .iter()
+        .filter_map(|target| match old.iter().find(|o| o.id.same_object(&target.id)) {
+            Some(before) if before.body == target.body => None,
+            before => Some((target, before.is_some())),
+        })
+        .collect();
+    let requests: Vec<_> = fresh.iter().map(|(target, _)| at.cluster.apply(target, &how)).collect();
+    let answers: Vec<_> = stream::iter(requests).buffered(AT_ONCE).collect().await;
+    let owner = owner(record);
+    let mut adopted = Vec::new();
+    let mut refused = Vec::new();
+    for ((target, known), answer) in fresh.into_iter().zip(answers) {
+        let applied = match answer {
+            Ok(applied) => applied,
+            Err(error) if is_undecided(&error) => continue,
+            Err(error) => {
+                refused.push(error);
+                continue;
+            }
+        };
+        if known || applied.outcome == Outcome::Created {
+            continue;
+        }
+        let live = &applied.object.metadata;
+        match owner.check(&target.id, live) {
+            // Left behind by an earlier life of this release.
+            Ok(()) => {}
+            // What nobody's release owns may be adopted; what another release owns is its own.
+            Err(_) if at.options.take_ownership && !is_owned(live) => adopted.push(target.id.to_string()),
+            Err(foreign) => return Err(Error::Foreign(format!("unable to continue with {verb}: {foreign}"))),
+        }
+    }
+    if refused.is_empty() { Ok(adopted) } else { Err(Error::Objects(refused)) }
+}
+
+/// A dry run cannot tell everything: the object's namespace may be one of the new objects, and a webhook may have side
+/// effects that forbid it.
+fn is_undecided(error: &cluster::Error) -> bool {
+    error.is_not_found() || error.to_string().contains("does not support dry run")
+}
+
+/// Whether some release says that the object is its own.
+fn is_owned(live: &ObjectMeta) -> bool {
+    live.annotations.as_ref().is_some_and(|a| a.contains_key(ownership::RELEASE_NAME))
+}
+
+/// What became of the objects that were applied.
+pub struct AppliedAll {
+    /// The objects as the API server answered.
+    pub live: Vec<(ObjectId, kube::api::DynamicObject)>,
+    /// Those that were not there before.
+    pub created: Vec<ObjectId>,
+}
+
+/// Why not all objects were applied, and which were created before that.
+pub struct Failure {
+    /// Every object that failed, by name.
+    pub error: Error,
+    /// What was created all the same.
+    pub created: Vec<ObjectId>,
+}
+
+/// Applies all objects, kind by kind, some of one kind at once. Stops after the first kind of which one failed.
+///
+/// # Errors
+/// Every object that failed, by name.
+pub async fn apply(targets: &[Target], at: &Workplace<'_>) -> Result<AppliedAll, Failure> {
+    let how = Apply { manager: at.manager, force: true, dry_run: false, strict: at.options.strict };
+    let mut done = AppliedAll { live: Vec::with_capacity(targets.len()), created: Vec::new() };
+    for kind in targets.chunk_by(|a, b| a.id.kind == b.id.kind && a.id.api_version == b.id.api_version) {
+        let requests: Vec<_> = kind.iter().map(|target| at.cluster.apply(target, &how)).collect();
+        let results: Vec<_> = stream::iter(requests).buffered(AT_ONCE).collect().await;
+        let mut errors = Vec::new();
+        for (target, result) in kind.iter().zip(results) {
+            match result {
+                Ok(applied) => {
+                    if applied.outcome == Outcome::Created {
+                        done.created.push(target.id.clone());
+                    }
+                    done.live.push((target.id.clone(), applied.object));
+                }
+                Err(error) => errors.push(error),
+            }
+        }
+        if !errors.is_empty() {
+            return Err(Failure { error: Error::Objects(errors), created: done.created });
+        }
+    }
+    Ok(done)
+}
+
+/// Deletes the objects of the old revision that the new one no longer has, unless they are to be kept.
+///
+/// # Errors
+/// If one cannot be read or deleted.
+pub async fn prune(old: &[Target], new: &[Target], record: &Record, at: &Workplace<'_>) -> Result<Vec<ObjectId>, Error> {
+    let mut gone = Vec::new();
+    // Helm compares by group, kind, namespace and name: the version does not count.
+    for target in old.iter().filter(|t| !new.iter().any(|n| n.id.same_object(&t.id))) {
+        if remove(&target.id, record, at).await? == Removed::Asked {
+            gone.push(target.id.clone());
+        }
+    }
+    Ok(gone)
+}
+
+/// What became of an object that was to be deleted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Removed {
+    /// Its deletion was asked for.
+    Asked,
+    /// It was not there.
+    Absent,
+    /// It says `helm.sh/resource-policy: keep`.
+    Kept,
+    /// It belongs to somebody else by now.
+    Foreign,
+}
+
+/// Deletes one object of the release, if it still is the release's and is not to be kept.
+///
+/// # Errors
+/// If it cannot be read or deleted.
+pub async fn remove(id: &ObjectId, record: &Record, at: &Workplace<'_>) -> Result<Removed, Error> {
+    let live = match at.cluster.get_metadata(id).await {
+        Ok(Some(live)) => live,
+        Ok(None) => return Ok(Removed::Absent),
+        // A kind that is gone took its objects along.
+        Err(cluster::Error::UnknownKind { .. }) => return Ok(Removed::Absent),
+        Err(error) => return Err(error.into()),
+    };
+    if ownership::is_kept(&live.metadata) {
+        return Ok(Removed::Kept);
+    }
+    if owner(record).check(id, &live.metadata).is_err() {
+        return Ok(Removed::Foreign);
+    }
+    if live.metadata.deletion_timestamp.is_none() {
+        at.cluster.delete(id, at.options.propagation, live.metadata.uid.as_deref()).await?;
+    }
+    Ok(Removed::Asked)
+}
+
+/// Deletes what a failed upgrade created.
+///
+/// # Errors
+/// If an object cannot be deleted.
+pub async fn clean_up(created: &[ObjectId], record: &Record, at: &Workplace<'_>) -> Result<(), Error> {
+    for id in created {
+        remove(id, record, at).await?;
+    }
+    Ok(())
+}
+
+/// The order in which Helm deletes kinds; unknown kinds come last.
+pub fn uninstall_order(targets: &[Target]) -> Vec<ObjectId> {
+    let rank: BTreeMap<&str, usize> =
+        crate::render::sort::UNINSTALL_ORDER.iter().enumerate().map(|(at, kind)| (*kind, at)).collect();
+    let mut ids: Vec<ObjectId> = targets.iter().map(|t| t.id.clone()).collect();
+    ids.sort_by_key(|id| rank.get(id.kind.as_str()).copied().unwrap_or(usize::MAX));
+    ids
+}

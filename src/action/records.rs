@@ -1,0 +1,43 @@
+//! Records of a release taken together: which is deployed, which are gone.
+
+use crate::release::{Error, Result, Status, Storage, Stored};
+use std::sync::Arc;
+
+/// The record of a revision, if it is there.
+///
+/// # Errors
+/// If it cannot be read.
+pub async fn revision(storage: &Storage, release: &str, version: u32) -> Result<Option<Stored>> {
+    match storage.get(release, version).await {
+        Ok(stored) => Ok(Some(stored)),
+        Err(Error::NotFound { .. }) => Ok(None),
+        Err(error) => Err(error),
+    }
+}
+
+/// Marks the revisions that were deployed until now as superseded.
+///
+/// # Errors
+/// If one cannot be written.
+pub async fn supersede(storage: &Storage, release: &str, deployed: &[u32], by: u32) -> Result<()> {
+    for version in deployed.iter().filter(|version| **version != by) {
+        let Some(stored) = revision(storage, release, *version).await? else { continue };
+        let mut record = stored.record.clone();
+        Arc::make_mut(&mut record).info.status = Status::Superseded;
+        storage.update(&stored, &record, &stored.annotations).await?;
+    }
+    Ok(())
+}
+
+/// Deletes all records. The newest goes last: as long as it is there, an interrupted removal is taken up again.
+///
+/// # Errors
+/// If one cannot be deleted.
+pub async fn purge(storage: &Storage, release: &str) -> Result<()> {
+    let mut versions: Vec<u32> = storage.entries(release).await?.into_iter().map(|entry| entry.revision).collect();
+    versions.sort_unstable();
+    for version in versions {
+        storage.delete(release, version).await?;
+    }
+    Ok(())
+}

@@ -1,0 +1,71 @@
+//! What every reconcile shares.
+
+use super::{catalog::Catalog, charts::Charts, live::Releases, metrics::Metrics};
+use crate::{
+    cluster::{self, Cluster, Watches},
+    crd::{HelmRelease, HelmRepository},
+    release::Driver,
+    source::Sources,
+};
+use jiff::SignedDuration;
+use kube::runtime::{events::Recorder, reflector::Store};
+use std::sync::Arc;
+
+/// What flags decide.
+#[derive(Debug, Clone)]
+pub struct Settings {
+    /// Field manager of applied objects.
+    pub manager: String,
+    /// Where records are kept.
+    pub driver: Driver,
+    /// How long somebody else's unfinished operation is waited out.
+    pub foreign_grace: SignedDuration,
+    /// Whether charts may come from repositories in other namespaces.
+    pub cross_namespace: bool,
+    /// The account for releases that name none; empty for the operator's own.
+    pub default_service_account: Option<String>,
+    /// Whether templates may ask the DNS.
+    pub dns: bool,
+}
+
+/// What every reconcile shares.
+pub struct Context {
+    /// The API server, as the operator.
+    pub cluster: Arc<Cluster>,
+    /// Repositories: indices and archives.
+    pub sources: Arc<Sources>,
+    /// Repositories that can be asked right now.
+    pub catalog: Arc<Catalog>,
+    /// Charts, loaded and compiled.
+    pub charts: Charts,
+    /// All HelmReleases, as last seen.
+    pub releases: Store<HelmRelease>,
+    /// All HelmRepositories, as last seen.
+    pub repositories: Store<HelmRepository>,
+    /// Watches of deployed objects.
+    pub watches: Arc<Watches>,
+    /// What is remembered of each release.
+    pub live: Releases,
+    /// Events.
+    pub recorder: Recorder,
+    /// Numbers.
+    pub metrics: Metrics,
+    /// Flags.
+    pub settings: Settings,
+}
+
+impl Context {
+    /// The API server as the identity of a release.
+    ///
+    /// # Errors
+    /// If no client can be built for it.
+    pub fn identity(&self, release: &HelmRelease) -> Result<Arc<Cluster>, cluster::Error> {
+        let account = release.spec.service_account_name.as_ref().or(self.settings.default_service_account.as_ref());
+        match account {
+            Some(account) => {
+                self.cluster.as_service_account(release.metadata.namespace.as_deref().unwrap_or_default(), account)
+            }
+            None => Ok(self.cluster.clone()),
+        }
+    }
+}

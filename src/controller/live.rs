@@ -1,0 +1,220 @@
+//! What the operator remembers of a release between two reconciles. All of it can be read anew from the API server; it is
+//! here so that an unchanged release costs no request, and a waiting one only those that its objects' changes call for.
+
+use super::plan::Revision;
+use crate::{
+    action::Operation,
+    cluster::{
+        ObjectId,
+        ownership::{Origin, label_value},
+    },
+    release::Status,
+};
+use jiff::Timestamp;
+use std::{
+    collections::{BTreeSet, HashMap},
+    sync::{Arc, Mutex, PoisonError},
+};
+
+/// A HelmRelease's namespace and name.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Key {
+    /// Its namespace.
+    pub namespace: String,
+    /// Its name.
+    pub name: String,
+}
+
+/// What watches have told since the last reconcile.
+#[derive(Debug, Default)]
+pub struct Signals {
+    /// Objects of the release that changed.
+    pub changed: BTreeSet<ObjectId>,
+    /// Records of the release that were written, not necessarily by us: by name the resourceVersion, and whether it is gone.
+    pub records: HashMap<String, (String, bool)>,
+    /// A ConfigMap or Secret that it takes values from changed.
+    pub values: bool,
+}
+
+/// A revision, as far as status and planner need it.
+#[derive(Debug, Clone)]
+pub struct Summary {
+    /// For the planner.
+    pub revision: Revision,
+    /// For the status.
+    pub chart_name: String,
+    /// For the status.
+    pub chart_version: String,
+    /// For the status.
+    pub app_version: String,
+    /// When the release was first deployed.
+    pub first_deployed: Option<Timestamp>,
+    /// When this revision was deployed.
+    pub last_deployed: Option<Timestamp>,
+    /// When it was uninstalled.
+    pub deleted: Option<Timestamp>,
+    /// The record's description.
+    pub description: String,
+    /// Digest of chart, values and manifest.
+    pub digest: String,
+    /// Digest of the values.
+    pub config_digest: String,
+    /// Its test hooks: name, started, completed, phase.
+    pub tests: Vec<(String, Option<Timestamp>, Option<Timestamp>, String)>,
+    /// resourceVersion of the record that was read or written.
+    pub resource_version: String,
+}
+
+/// The values of a generation, and what they were made of.
+#[derive(Debug, Clone)]
+pub struct Composed {
+    /// The generation.
+    pub generation: i64,
+    /// Their digest.
+    pub digest: String,
+    /// The values.
+    pub values: Arc<serde_json::Value>,
+}
+
+/// What one reconcile leaves for the next.
+#[derive(Default)]
+pub struct Live {
+    /// The operation under way.
+    pub operation: Option<Operation>,
+    /// The recorded revisions, newest first; nothing if they have to be read.
+    pub history: Option<Vec<Summary>>,
+    /// The values.
+    pub composed: Option<Composed>,
+    /// Consecutive errors, for the backoff.
+    pub errors: u32,
+    /// The last Event, so that it is not said twice.
+    pub said: Option<(String, String)>,
+    /// Asked for by annotation and not done yet.
+    pub forced: bool,
+    /// Failures were forgotten on request in this reconcile.
+    pub reset: bool,
+    /// The status as it was last written, so that it is written only if it changes.
+    pub status: Option<serde_json::Value>,
+    /// Objects of the deployed revision, for the inventory.
+    pub inventory: Option<(u32, Vec<ObjectId>)>,
+}
+
+impl Live {
+    /// Whether the newest revision is of this status.
+    pub fn newest_is(&self, status: Status) -> bool {
+        self.history.as_ref().and_then(|h| h.first()).is_some_and(|s| s.revision.status == status)
+    }
+}
+
+/// One release's place.
+#[derive(Default)]
+pub struct Cell {
+    signals: Mutex<Signals>,
+    /// Held by the release's reconcile.
+    pub live: tokio::sync::Mutex<Live>,
+}
+
+impl Cell {
+    /// Leaves a signal for the next reconcile.
+    pub fn signal(&self, leave: impl FnOnce(&mut Signals)) {
+        // A panic elsewhere does not spoil what is only a set of marks.
+        leave(&mut self.signals.lock().unwrap_or_else(PoisonError::into_inner));
+    }
+
+    /// Takes all signals.
+    pub fn take(&self) -> Signals {
+        std::mem::take(&mut self.signals.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+}
+
+/// All releases' places, and who is found by what.
+#[derive(Default)]
+pub struct Releases {
+    inner: Mutex<Inner>,
+}
+
+#[derive(Default)]
+struct Inner {
+    cells: HashMap<Key, Arc<Cell>>,
+    /// Storage namespace and release name → HelmRelease.
+    records: HashMap<(String, String), Key>,
+    /// (kind, namespace, name) of a ConfigMap or Secret → HelmReleases that take values from it.
+    values: HashMap<(&'static str, String, String), ValuesSource>,
+}
+
+#[derive(Default)]
+struct ValuesSource {
+    holders: BTreeSet<Key>,
+    /// The version that was last heard of: a watch that begins anew tells everything again.
+    version: String,
+}
+
+impl Releases {
+    fn inner(&self) -> std::sync::MutexGuard<'_, Inner> {
+        self.inner.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The place of a release.
+    pub fn cell(&self, key: &Key) -> Arc<Cell> {
+        self.inner().cells.entry(key.clone()).or_default().clone()
+    }
+
+    /// The place of a release, if it has one.
+    pub fn existing(&self, key: &Key) -> Option<Arc<Cell>> {
+        self.inner().cells.get(key).cloned()
+    }
+
+    /// Says where a release's records are and what its values are made of.
+    pub fn index(&self, key: &Key, storage_namespace: &str, release: &str, values: &[(&'static str, String)]) {
+        let mut inner = self.inner();
+        inner.records.retain(|_, holder| holder != key);
+        inner.records.insert((storage_namespace.to_owned(), release.to_owned()), key.clone());
+        inner.values.retain(|(kind, namespace, name), source| {
+            if *namespace != key.namespace || !values.iter().any(|(k, n)| k == kind && n == name) {
+                source.holders.remove(key);
+            }
+            !source.holders.is_empty()
+        });
+        for (kind, name) in values {
+            let source = inner.values.entry((kind, key.namespace.clone(), name.clone())).or_default();
+            source.holders.insert(key.clone());
+        }
+    }
+
+    /// Forgets a release.
+    pub fn forget(&self, key: &Key) {
+        let mut inner = self.inner();
+        inner.cells.remove(key);
+        inner.records.retain(|_, holder| holder != key);
+        inner.values.retain(|_, source| {
+            source.holders.remove(key);
+            !source.holders.is_empty()
+        });
+    }
+
+    /// The release that an object's labels lead to. Long names are shortened in labels.
+    pub fn by_origin(&self, origin: &Origin) -> Option<Key> {
+        let key = Key { namespace: origin.namespace.clone(), name: origin.name.clone() };
+        let inner = self.inner();
+        if inner.cells.contains_key(&key) {
+            return Some(key);
+        }
+        inner.cells.keys().find(|k| k.namespace == origin.namespace && label_value(&k.name) == origin.name).cloned()
+    }
+
+    /// Whose records these are.
+    pub fn by_record(&self, storage_namespace: &str, release: &str) -> Option<Key> {
+        self.inner().records.get(&(storage_namespace.to_owned(), release.to_owned())).cloned()
+    }
+
+    /// Who takes values from this object, if this version of it is news. An object that is gone has no version.
+    pub fn by_values(&self, kind: &'static str, namespace: &str, name: &str, version: &str) -> Vec<Key> {
+        let mut inner = self.inner();
+        let Some(source) = inner.values.get_mut(&(kind, namespace.to_owned(), name.to_owned())) else { return Vec::new() };
+        if !version.is_empty() && source.version == version {
+            return Vec::new();
+        }
+        source.version = version.to_owned();
+        source.holders.iter().cloned().collect()
+    }
+}

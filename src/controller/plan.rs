@@ -1,0 +1,595 @@
+//! The planner: given what is wanted and what is recorded, what is the next step? A pure function.
+//!
+//! It follows Flux's helm-controller in what it counts and when it gives up, and differs where that one gets stuck: an
+//! unfinished operation is resumed, a changed input always starts afresh.
+
+use crate::{
+    action::cursor::{Action, Cursor, Holder},
+    release::Status,
+};
+use jiff::{SignedDuration, Timestamp};
+
+/// A revision of the release, newest first in [`Situation::revisions`], as far as decisions need it.
+#[derive(Debug, Clone)]
+pub struct Revision {
+    /// Its number.
+    pub version: u32,
+    /// Its status in the record.
+    pub status: Status,
+    /// The operator's note on it, if it made this revision.
+    pub cursor: Option<Cursor>,
+    /// When the record was last written.
+    pub modified: Timestamp,
+    /// Whether the record's manifest is still the one that was noted.
+    pub intact: bool,
+}
+
+/// What to do about failures of an action.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Strategy {
+    /// Undo, then try again while retries are left.
+    Remediate {
+        /// Retries after the first attempt; `None` is without end.
+        retries: Option<u32>,
+        /// Undo the last failure too.
+        last: bool,
+        /// How a failed upgrade is undone (a failed install is always uninstalled).
+        undo: Undo,
+    },
+    /// Leave as it is and upgrade again after a while.
+    Retry {
+        /// The while.
+        after: SignedDuration,
+    },
+}
+
+/// How a failed upgrade is undone.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Undo {
+    /// By going back to the last good revision.
+    Rollback,
+    /// By removing the release.
+    Uninstall,
+}
+
+/// What the spec says about going on and giving up.
+#[derive(Debug, Clone)]
+pub struct Policy {
+    /// For a release that has never been deployed.
+    pub install: Strategy,
+    /// For later.
+    pub upgrade: Strategy,
+    /// `install.replace`: whether the name of an uninstalled release may be used again.
+    pub replace: bool,
+    /// Whether tests are to be run.
+    pub test: bool,
+    /// Whether a failed test counts as a failure of its action: (of an install, of an upgrade).
+    pub tests_matter: (bool, bool),
+    /// How long somebody else's unfinished operation is waited out.
+    pub foreign_grace: SignedDuration,
+}
+
+/// Failed attempts since an input changed.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Failures {
+    /// Of installs.
+    pub install: u32,
+    /// Of upgrades.
+    pub upgrade: u32,
+}
+
+/// All that a decision depends on.
+#[derive(Debug)]
+pub struct Situation<'a> {
+    /// The HelmRelease.
+    pub holder: &'a Holder,
+    /// Its generation.
+    pub generation: i64,
+    /// Digest of what it wants (chart, values, …).
+    pub fingerprint: &'a str,
+    /// What is recorded, newest first.
+    pub revisions: &'a [Revision],
+    /// What the spec says about failures.
+    pub policy: &'a Policy,
+    /// What has failed so far.
+    pub failures: Failures,
+    /// Asked for by annotation: act although nothing changed or retries are exhausted.
+    pub forced: bool,
+    /// The time.
+    pub now: Timestamp,
+}
+
+/// What to do next.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Next {
+    /// All is as wanted.
+    Keep,
+    /// Begin a first revision.
+    Install,
+    /// Begin a revision on top of `base`.
+    Upgrade {
+        /// The revision whose objects it replaces.
+        base: u32,
+        /// Why, for the event.
+        why: Why,
+    },
+    /// Take the next step of the operation that the newest revision's cursor describes.
+    Resume,
+    /// End the newest revision's operation as failed; it is no longer wanted or nobody works on it.
+    Abandon {
+        /// Said in the record's description.
+        why: String,
+    },
+    /// Somebody else works on the release: look again then.
+    AwaitForeign {
+        /// When the grace ends.
+        until: Timestamp,
+    },
+    /// Go back to this revision.
+    Rollback {
+        /// The revision to repeat.
+        target: u32,
+    },
+    /// Remove the failed release before the next attempt.
+    UninstallRemediation,
+    /// Run the test hooks of the newest revision.
+    Test,
+    /// Try again at this time.
+    RetryAt(Timestamp),
+    /// Nothing more can be done until an input changes.
+    Stalled {
+        /// The condition's reason.
+        reason: &'static str,
+        /// The condition's message.
+        message: String,
+    },
+}
+
+/// Why an upgrade begins.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Why {
+    /// Chart, values or options are not those of the deployed revision.
+    OutOfSync,
+    /// The newest revision was not made by this HelmRelease.
+    Unmanaged,
+    /// The newest revision's record was altered.
+    Altered,
+    /// The last attempt failed.
+    Failed,
+    /// Asked for by annotation.
+    Forced,
+}
+
+/// Decides.
+pub fn plan(at: &Situation<'_>) -> Next {
+    let Some(newest) = at.revisions.first() else {
+        return install(at);
+    };
+    let ours = newest.cursor.as_ref().filter(|cursor| cursor.holder == *at.holder);
+    if let Some(cursor) = newest.cursor.as_ref().filter(|c| c.holder != *at.holder && c.holder.uid != at.holder.uid)
+        && same_release_other_object(cursor, at.holder)
+    {
+        return Next::Stalled {
+            reason: "ReleaseHeld",
+            message: format!(
+                "release is held by HelmRelease {}: choose another spec.releaseName or targetNamespace, or delete that object",
+                cursor.holder
+            ),
+        };
+    }
+    if let Some(cursor) = ours.filter(|cursor| cursor.step.is_some()) {
+        return unfinished(at, cursor);
+    }
+    match newest.status {
+        Status::PendingInstall | Status::PendingUpgrade | Status::PendingRollback | Status::Uninstalling => {
+            let until = newest.modified + at.policy.foreign_grace;
+            if at.now < until {
+                Next::AwaitForeign { until }
+            } else {
+                Next::Abandon { why: format!("left {} by somebody who is gone; taken over", newest.status) }
+            }
+        }
+        Status::Uninstalled => match ours {
+            Some(cursor) if cursor.action == Action::UninstallRemediation => install(at),
+            _ if at.policy.replace => install(at),
+            _ => Next::Stalled {
+                reason: "NameInUse",
+                message: "the name is in use by an uninstalled release whose history was kept: set spec.install.replace to use it again, or delete its records".into(),
+            },
+        },
+        Status::Failed => failed(at, newest, ours),
+        Status::Deployed => deployed(at, newest, ours),
+        Status::Superseded | Status::Unknown => Next::Upgrade { base: base_of(at), why: Why::Unmanaged },
+    }
+}
+
+/// Two objects may not share a release; one that was deleted and made again under the same name may go on.
+fn same_release_other_object(cursor: &Cursor, holder: &Holder) -> bool {
+    (cursor.holder.namespace.as_str(), cursor.holder.name.as_str()) != (holder.namespace.as_str(), holder.name.as_str())
+}
+
+fn install(at: &Situation<'_>) -> Next {
+    if !at.forced && exhausted(at.policy.install, at.failures.install) {
+        return retries_exceeded("install", at.failures.install);
+    }
+    Next::Install
+}
+
+fn unfinished(at: &Situation<'_>, cursor: &Cursor) -> Next {
+    let unwanted = cursor.fingerprint != at.fingerprint;
+    match cursor.doing() {
+        // Once begun, a removal is finished: half a release helps nobody.
+        Action::Uninstall | Action::UninstallRemediation => Next::Resume,
+        Action::Rollback if cursor.generation != at.generation => {
+            Next::Abandon { why: format!("interrupted by generation {}", at.generation) }
+        }
+        Action::Rollback => Next::Resume,
+        Action::Install | Action::Upgrade | Action::Test if unwanted => {
+            let why = if cursor.generation == at.generation {
+                "interrupted by a new chart or new values".into()
+            } else {
+                format!("interrupted by generation {}", at.generation)
+            };
+            Next::Abandon { why }
+        }
+        Action::Install | Action::Upgrade | Action::Test => Next::Resume,
+    }
+}
+
+fn deployed(at: &Situation<'_>, newest: &Revision, ours: Option<&Cursor>) -> Next {
+    let Some(cursor) = ours else {
+        return Next::Upgrade { base: newest.version, why: Why::Unmanaged };
+    };
+    if at.forced {
+        return Next::Upgrade { base: newest.version, why: Why::Forced };
+    }
+    if cursor.fingerprint != at.fingerprint {
+        let strategy = at.policy.upgrade;
+        if let Strategy::Retry { after } = strategy
+            && at.failures.upgrade > 0
+            && at.now < newest.modified + after
+        {
+            return Next::RetryAt(newest.modified + after);
+        }
+        if exhausted(strategy, at.failures.upgrade) {
+            return retries_exceeded("upgrade", at.failures.upgrade);
+        }
+        return Next::Upgrade { base: newest.version, why: Why::OutOfSync };
+    }
+    if !newest.intact {
+        return Next::Upgrade { base: newest.version, why: Why::Altered };
+    }
+    match cursor.tested {
+        None if at.policy.test => Next::Test,
+        Some(false) if at.policy.test => {
+            let first = cursor.action == Action::Install;
+            let matters = if first { at.policy.tests_matter.0 } else { at.policy.tests_matter.1 };
+            if matters { undo(at, newest, first) } else { Next::Keep }
+        }
+        _ => Next::Keep,
+    }
+}
+
+fn failed(at: &Situation<'_>, newest: &Revision, ours: Option<&Cursor>) -> Next {
+    let base = base_of(at);
+    let Some(cursor) = ours else {
+        return Next::Upgrade { base, why: Why::Unmanaged };
+    };
+    if at.forced {
+        return Next::Upgrade { base, why: Why::Forced };
+    }
+    if cursor.action == Action::Rollback {
+        // The way back failed too. The release stays as it is until an input changes.
+        if cursor.generation == at.generation && at.failures.upgrade > 0 {
+            return Next::Stalled {
+                reason: "RollbackFailed",
+                message: format!("rollback to revision {} failed: change the release to try again", cursor.target.unwrap_or(0)),
+            };
+        }
+        return Next::Upgrade { base, why: Why::Failed };
+    }
+    if cursor.fingerprint != at.fingerprint {
+        return Next::Upgrade { base, why: Why::OutOfSync };
+    }
+    undo(at, newest, !ever_deployed(at.revisions))
+}
+
+/// After a failure that counts: undo, retry, or give up.
+fn undo(at: &Situation<'_>, newest: &Revision, first: bool) -> Next {
+    let (strategy, count, what) = if first {
+        (at.policy.install, at.failures.install, "install")
+    } else {
+        (at.policy.upgrade, at.failures.upgrade, "upgrade")
+    };
+    let base = base_of(at);
+    if count == 0 {
+        // The conditions under which it failed have changed.
+        return Next::Upgrade { base, why: Why::Failed };
+    }
+    match strategy {
+        Strategy::Retry { after } => {
+            let due = newest.modified + after;
+            if at.now < due { Next::RetryAt(due) } else { Next::Upgrade { base, why: Why::Failed } }
+        }
+        Strategy::Remediate { last, undo, .. } => {
+            if exhausted(strategy, count) && !last {
+                return retries_exceeded(what, count);
+            }
+            if first || undo == Undo::Uninstall {
+                return Next::UninstallRemediation;
+            }
+            match rollback_target(at.revisions) {
+                Some(target) => Next::Rollback { target },
+                None => Next::Stalled {
+                    reason: "MissingRollbackTarget",
+                    message: format!(
+                        "revision {} failed and there is no earlier good revision to roll back to: change the release to try again",
+                        newest.version
+                    ),
+                },
+            }
+        }
+    }
+}
+
+fn exhausted(strategy: Strategy, failures: u32) -> bool {
+    matches!(strategy, Strategy::Remediate { retries: Some(retries), .. } if failures > retries)
+}
+
+fn retries_exceeded(what: &str, failures: u32) -> Next {
+    let times = if failures == 1 { "attempt".to_owned() } else { format!("{failures} attempts") };
+    Next::Stalled { reason: "RetriesExceeded", message: format!("gave up after {times} to {what}") }
+}
+
+/// Helm's rule: the newest deployed revision is what is on the cluster; without one, the newest of all.
+fn base_of(at: &Situation<'_>) -> u32 {
+    let newest = &at.revisions[0];
+    at.revisions.iter().find(|r| r.status == Status::Deployed).unwrap_or(newest).version
+}
+
+/// Whether any revision was ever good.
+pub fn ever_deployed(revisions: &[Revision]) -> bool {
+    revisions.iter().any(|r| matches!(r.status, Status::Deployed | Status::Superseded))
+}
+
+/// The newest earlier revision that was good (its tests too).
+fn rollback_target(revisions: &[Revision]) -> Option<u32> {
+    revisions
+        .iter()
+        .skip(1)
+        .find(|r| {
+            matches!(r.status, Status::Deployed | Status::Superseded)
+                && r.cursor.as_ref().is_none_or(|c| c.tested != Some(false))
+        })
+        .map(|r| r.version)
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+    use crate::action::cursor::{HookEvent, HookStage, Step};
+
+    fn holder() -> Holder {
+        Holder { namespace: "shop".into(), name: "web".into(), uid: "u1".into() }
+    }
+
+    fn now() -> Timestamp {
+        "2026-01-01T01:00:00Z".parse().unwrap()
+    }
+
+    fn minutes_ago(minutes: i64) -> Timestamp {
+        now() - SignedDuration::from_mins(minutes)
+    }
+
+    /// A revision that this HelmRelease made, as wanted by `fingerprint`, and which ended.
+    fn ours(version: u32, status: Status, action: Action, fingerprint: &str) -> Revision {
+        let cursor = Cursor {
+            action,
+            holder: holder(),
+            generation: 1,
+            fingerprint: fingerprint.into(),
+            base: None,
+            target: None,
+            step: None,
+            since: minutes_ago(10),
+            adopted: Vec::new(),
+            manifest: String::new(),
+            tested: None,
+        };
+        Revision { version, status, cursor: Some(cursor), modified: minutes_ago(10), intact: true }
+    }
+
+    fn foreign(version: u32, status: Status, minutes: i64) -> Revision {
+        Revision { version, status, cursor: None, modified: minutes_ago(minutes), intact: true }
+    }
+
+    fn at_step(mut revision: Revision, step: Step) -> Revision {
+        revision.cursor.as_mut().unwrap().step = Some(step);
+        revision
+    }
+
+    fn tested(mut revision: Revision, how: bool) -> Revision {
+        revision.cursor.as_mut().unwrap().tested = Some(how);
+        revision
+    }
+
+    fn remediate(retries: u32, last: bool, undo: Undo) -> Strategy {
+        Strategy::Remediate { retries: Some(retries), last, undo }
+    }
+
+    fn policy() -> Policy {
+        Policy {
+            install: remediate(0, false, Undo::Uninstall),
+            upgrade: remediate(0, false, Undo::Rollback),
+            replace: false,
+            test: false,
+            tests_matter: (true, true),
+            foreign_grace: SignedDuration::from_mins(5),
+        }
+    }
+
+    struct Case {
+        name: &'static str,
+        revisions: Vec<Revision>,
+        policy: Policy,
+        failures: Failures,
+        forced: bool,
+        generation: i64,
+        expect: Next,
+    }
+
+    impl Case {
+        fn new(name: &'static str, revisions: Vec<Revision>, expect: Next) -> Self {
+            Self { name, revisions, policy: policy(), failures: Failures::default(), forced: false, generation: 1, expect }
+        }
+
+        fn failures(mut self, install: u32, upgrade: u32) -> Self {
+            self.failures = Failures { install, upgrade };
+            self
+        }
+
+        fn policy(mut self, change: impl FnOnce(&mut Policy)) -> Self {
+            change(&mut self.policy);
+            self
+        }
+
+        fn forced(mut self) -> Self {
+            self.forced = true;
+            self
+        }
+
+        fn generation(mut self, generation: i64) -> Self {
+            self.generation = generation;
+            self
+        }
+    }
+
+    fn stalled(reason: &'static str) -> Next {
+        Next::Stalled { reason, message: String::new() }
+    }
+
+    fn check(case: &Case) {
+        let holder = holder();
+        let mut next = plan(&Situation {
+            holder: &holder,
+            generation: case.generation,
+            fingerprint: "want",
+            revisions: &case.revisions,
+            policy: &case.policy,
+            failures: case.failures,
+            forced: case.forced,
+            now: now(),
+        });
+        if let Next::Stalled { message, .. } = &mut next {
+            assert!(!message.is_empty(), "{}: a stall says why", case.name);
+            message.clear();
+        }
+        if let Next::Abandon { why } = &mut next {
+            assert!(!why.is_empty(), "{}: it is said why", case.name);
+            why.clear();
+        }
+        assert_eq!(next, case.expect, "{}", case.name);
+    }
+
+    #[test]
+    fn the_table() {
+        use Action::{Install, Rollback, UninstallRemediation, Upgrade};
+        use Status::{Deployed, Failed, PendingInstall, PendingUpgrade, Superseded, Uninstalled, Uninstalling};
+        let wait = Step::Wait;
+        let hook = Step::Hook { event: HookEvent::PreUpgrade, index: 0, stage: HookStage::Create };
+        let test = Step::Hook { event: HookEvent::Test, index: 0, stage: HookStage::Await };
+        let abandon = || Next::Abandon { why: String::new() };
+        for case in [
+            Case::new("nothing there: install", vec![], Next::Install),
+            Case::new("install attempts used up", vec![], stalled("RetriesExceeded")).failures(1, 0),
+            Case::new("used up, but forced", vec![], Next::Install).failures(1, 0).forced(),
+            Case::new("a retry left", vec![], Next::Install)
+                .failures(1, 0)
+                .policy(|p| p.install = remediate(1, false, Undo::Uninstall)),
+            Case::new("in sync", vec![ours(1, Deployed, Install, "want")], Next::Keep),
+            Case::new("in sync, but forced", vec![ours(1, Deployed, Install, "want")], Next::Upgrade { base: 1, why: Why::Forced })
+                .forced(),
+            Case::new("something else wanted", vec![ours(1, Deployed, Install, "old")], Next::Upgrade { base: 1, why: Why::OutOfSync }),
+            Case::new("upgrade attempts used up after a rollback", vec![ours(3, Deployed, Rollback, "old"), ours(2, Superseded, Upgrade, "want")], stalled("RetriesExceeded"))
+                .failures(0, 1),
+            Case::new("rolled back to what is wanted again", vec![ours(3, Deployed, Rollback, "want")], Next::Keep),
+            Case::new("made by somebody else", vec![foreign(4, Deployed, 1)], Next::Upgrade { base: 4, why: Why::Unmanaged }),
+            Case::new("record altered", vec![Revision { intact: false, ..ours(1, Deployed, Install, "want") }], Next::Upgrade { base: 1, why: Why::Altered }),
+            Case::new("own install unfinished", vec![at_step(ours(1, PendingInstall, Install, "want"), wait.clone())], Next::Resume),
+            Case::new("own upgrade unfinished at a hook", vec![at_step(ours(2, PendingUpgrade, Upgrade, "want"), hook)], Next::Resume),
+            Case::new("own install no longer wanted", vec![at_step(ours(1, PendingInstall, Install, "old"), wait.clone())], abandon())
+                .generation(2),
+            Case::new("own install, other generation but same outcome", vec![at_step(ours(1, PendingInstall, Install, "want"), wait.clone())], Next::Resume)
+                .generation(2),
+            Case::new("own rollback goes on though another chart came", vec![at_step(ours(3, Status::PendingRollback, Rollback, "old"), wait.clone())], Next::Resume),
+            Case::new("own rollback, new generation", vec![at_step(ours(3, Status::PendingRollback, Rollback, "old"), wait)], abandon()).generation(2),
+            Case::new("own removal goes on whatever is wanted", vec![at_step(ours(1, Uninstalling, UninstallRemediation, "old"), Step::Delete)], Next::Resume)
+                .generation(2),
+            Case::new("tests under way", vec![at_step(ours(1, Deployed, Install, "want"), test.clone())], Next::Resume),
+            Case::new("tests of what is no longer wanted", vec![at_step(ours(1, Deployed, Install, "old"), test)], abandon()),
+            Case::new("somebody else at work", vec![foreign(2, PendingUpgrade, 1)], Next::AwaitForeign { until: now() + SignedDuration::from_mins(4) }),
+            Case::new("somebody else died at work", vec![foreign(2, PendingUpgrade, 6)], abandon()),
+            Case::new("foreign failure", vec![foreign(2, Failed, 6), foreign(1, Deployed, 9)], Next::Upgrade { base: 1, why: Why::Unmanaged }),
+            Case::new("install failed, no retries", vec![ours(1, Failed, Install, "want")], stalled("RetriesExceeded")).failures(1, 0),
+            Case::new("install failed, retries left: undo", vec![ours(1, Failed, Install, "want")], Next::UninstallRemediation)
+                .failures(1, 0)
+                .policy(|p| p.install = remediate(1, false, Undo::Uninstall)),
+            Case::new("install failed, the last is undone too", vec![ours(1, Failed, Install, "want")], Next::UninstallRemediation)
+                .failures(2, 0)
+                .policy(|p| p.install = remediate(1, true, Undo::Uninstall)),
+            Case::new("install failed, inputs changed since", vec![ours(1, Failed, Install, "old")], Next::Upgrade { base: 1, why: Why::OutOfSync }),
+            Case::new("install failed, counters reset", vec![ours(1, Failed, Install, "want")], Next::Upgrade { base: 1, why: Why::Failed }),
+            Case::new("upgrade failed, no retries", vec![ours(2, Failed, Upgrade, "want"), ours(1, Deployed, Install, "old")], stalled("RetriesExceeded"))
+                .failures(0, 1),
+            Case::new("upgrade failed: roll back", vec![ours(2, Failed, Upgrade, "want"), ours(1, Deployed, Install, "old")], Next::Rollback { target: 1 })
+                .failures(0, 1)
+                .policy(|p| p.upgrade = remediate(1, true, Undo::Rollback)),
+            Case::new("upgrade failed: uninstall", vec![ours(2, Failed, Upgrade, "want"), ours(1, Deployed, Install, "old")], Next::UninstallRemediation)
+                .failures(0, 1)
+                .policy(|p| p.upgrade = remediate(0, true, Undo::Uninstall)),
+            Case::new("rollback passes over what failed its tests", vec![ours(3, Failed, Upgrade, "want"), tested(ours(2, Superseded, Upgrade, "x"), false), ours(1, Superseded, Install, "old")], Next::Rollback { target: 1 })
+                .failures(0, 1)
+                .policy(|p| p.upgrade = remediate(1, true, Undo::Rollback)),
+            Case::new("nowhere to roll back to", vec![ours(2, Failed, Upgrade, "want"), ours(1, Uninstalled, Install, "old"), ours(1, Deployed, Install, "old")].into_iter().take(1).chain([tested(ours(1, Superseded, Install, "old"), false)]).collect(), stalled("MissingRollbackTarget"))
+                .failures(0, 1)
+                .policy(|p| p.upgrade = remediate(1, true, Undo::Rollback)),
+            Case::new("retry on failure, not yet", vec![ours(2, Failed, Upgrade, "want"), ours(1, Deployed, Install, "old")], Next::RetryAt(minutes_ago(10) + SignedDuration::from_mins(15)))
+                .failures(0, 1)
+                .policy(|p| p.upgrade = Strategy::Retry { after: SignedDuration::from_mins(15) }),
+            Case::new("retry on failure, due", vec![ours(2, Failed, Upgrade, "want"), ours(1, Deployed, Install, "old")], Next::Upgrade { base: 1, why: Why::Failed })
+                .failures(0, 9)
+                .policy(|p| p.upgrade = Strategy::Retry { after: SignedDuration::from_mins(5) }),
+            Case::new("the rollback failed too", vec![ours(3, Failed, Rollback, "old"), ours(2, Failed, Upgrade, "want")], stalled("RollbackFailed")).failures(0, 1),
+            Case::new("uninstalled with history kept", vec![ours(1, Uninstalled, Action::Uninstall, "want")], stalled("NameInUse")),
+            Case::new("uninstalled with history kept, replace", vec![foreign(1, Uninstalled, 9)], Next::Install).policy(|p| p.replace = true),
+            Case::new("our remediation kept its history", vec![ours(1, Uninstalled, UninstallRemediation, "want")], Next::Install)
+                .failures(1, 0)
+                .policy(|p| p.install = remediate(1, false, Undo::Uninstall)),
+            Case::new("not yet tested", vec![ours(1, Deployed, Install, "want")], Next::Test).policy(|p| p.test = true),
+            Case::new("tested", vec![tested(ours(1, Deployed, Install, "want"), true)], Next::Keep).policy(|p| p.test = true),
+            Case::new("test failed, ignored", vec![tested(ours(1, Deployed, Install, "want"), false)], Next::Keep).policy(|p| {
+                p.test = true;
+                p.tests_matter = (false, true);
+            }),
+            Case::new("test of an upgrade failed: roll back", vec![tested(ours(2, Deployed, Upgrade, "want"), false), ours(1, Superseded, Install, "old")], Next::Rollback { target: 1 })
+                .failures(0, 1)
+                .policy(|p| {
+                    p.test = true;
+                    p.upgrade = remediate(1, true, Undo::Rollback);
+                }),
+        ] {
+            check(&case);
+        }
+    }
+
+    #[test]
+    fn two_objects_do_not_share_a_release() {
+        let mut other = ours(1, Status::Deployed, Action::Install, "want");
+        other.cursor.as_mut().unwrap().holder = Holder { namespace: "shop".into(), name: "other".into(), uid: "u2".into() };
+        check(&Case::new("held by another", vec![other.clone()], stalled("ReleaseHeld")));
+        // Deleted and made again under its name: goes on where the old one was.
+        other.cursor.as_mut().unwrap().holder = Holder { uid: "u0".into(), ..holder() };
+        check(&Case::new("made again", vec![other], Next::Upgrade { base: 1, why: Why::Unmanaged }));
+    }
+}

@@ -1,0 +1,269 @@
+//! From a HelmRelease to what it wants: which chart in which version, which values, and a fingerprint of it all.
+
+use super::{
+    charts::Loaded,
+    context::Context,
+    live::{Composed, Key, Live},
+    policy,
+    values::{self, Content},
+};
+use crate::{
+    chart,
+    cluster::{self, Cluster, ObjectId},
+    crd::{ChartTemplateSpec, HelmRelease, RepositoryKind, SourceKind, ValuesReference, conditions},
+    render,
+    source::{Entry, Repository},
+};
+use aws_lc_rs::digest::{SHA256, digest};
+use base64::{Engine, prelude::BASE64_STANDARD};
+use kube::runtime::reflector::ObjectRef;
+use std::{collections::HashMap, sync::Arc};
+
+/// What a HelmRelease wants.
+#[derive(Clone)]
+pub struct Wanted {
+    /// Digest of all that the result depends on.
+    pub fingerprint: String,
+    /// The chart's name.
+    pub chart: String,
+    /// Its version.
+    pub version: String,
+    /// Digest of the values.
+    pub config_digest: String,
+    /// The values.
+    pub values: Arc<serde_json::Value>,
+    /// Where the chart comes from.
+    pub repository: Arc<Repository>,
+    /// Its entry in the index.
+    pub entry: Arc<Entry>,
+}
+
+/// Why nothing can be wanted yet, or what is wanted cannot be had.
+#[derive(Debug, Clone)]
+pub struct Blocked {
+    /// The condition's reason.
+    pub reason: &'static str,
+    /// The condition's message.
+    pub message: String,
+    /// Whether only a change of an input can help.
+    pub terminal: bool,
+    /// Whether to try again by the clock; otherwise a watch tells.
+    pub again: Option<()>,
+}
+
+impl Blocked {
+    /// A watch tells when it is worth another look.
+    pub fn until_change(reason: &'static str, message: impl Into<String>) -> Self {
+        Self { reason, message: message.into(), terminal: false, again: None }
+    }
+
+    /// Worth another try by itself, with growing pauses.
+    pub fn for_now(reason: &'static str, message: impl Into<String>) -> Self {
+        Self { reason, message: message.into(), terminal: false, again: Some(()) }
+    }
+
+    /// The spec is wrong.
+    pub fn for_good(reason: &'static str, message: impl Into<String>) -> Self {
+        Self { reason, message: message.into(), terminal: true, again: None }
+    }
+}
+
+/// Resolves what a HelmRelease wants. Costs no request if nothing has changed since the last time.
+///
+/// # Errors
+/// What stands in the way.
+pub async fn resolve(release: &HelmRelease, ctx: &Context, live: &mut Live, cluster: &Cluster) -> Result<Wanted, Blocked> {
+    unsupported(release)?;
+    dependencies(release, ctx)?;
+    let (repository, entry) = locate(release, ctx)?;
+    let composed = compose(release, live, cluster).await?;
+    let spec = &release.spec;
+    let place = policy::place(release);
+    // Whatever changes the rendered objects or where they go is part of it; how they are applied is not.
+    let parts = serde_json::json!([
+        entry.name,
+        entry.version,
+        entry.digest.as_ref().or(entry.url.as_ref()),
+        composed.digest,
+        place.name,
+        place.namespace,
+        spec.chart.as_ref().map(|c| (&c.spec.values_files, c.spec.ignore_missing_values_files)),
+    ]);
+    Ok(Wanted {
+        fingerprint: values::hex(digest(&SHA256, parts.to_string().as_bytes()).as_ref()),
+        chart: entry.name.to_string(),
+        version: entry.version.to_string(),
+        config_digest: composed.digest,
+        values: composed.values,
+        repository,
+        entry: Arc::new(entry),
+    })
+}
+
+/// Fields that the schema takes but that do nothing yet must not be passed over in silence.
+fn unsupported(release: &HelmRelease) -> Result<(), Blocked> {
+    let spec = &release.spec;
+    for (field, set) in [
+        ("spec.chartRef", spec.chart_ref.is_some()),
+        ("spec.kubeConfig", spec.kube_config.is_some()),
+        ("spec.postRenderers", !spec.post_renderers.is_empty()),
+        ("spec.commonMetadata", spec.common_metadata.is_some()),
+        ("spec.healthCheckExprs", !spec.health_check_exprs.is_empty()),
+        ("spec.chart.spec.verify", spec.chart.as_ref().is_some_and(|c| c.spec.verify.is_some())),
+        ("spec.dependsOn[].readyExpr", spec.depends_on.iter().any(|d| d.ready_expr.is_some())),
+    ] {
+        if set {
+            return Err(Blocked::for_good("UnsupportedField", format!("{field} is not supported yet: remove it to go on without it")));
+        }
+    }
+    Ok(())
+}
+
+fn dependencies(release: &HelmRelease, ctx: &Context) -> Result<(), Blocked> {
+    let own = release.metadata.namespace.as_deref().unwrap_or_default();
+    for dependency in &release.spec.depends_on {
+        let namespace = dependency.namespace.as_deref().unwrap_or(own);
+        let name = format!("{namespace}/{}", dependency.name);
+        let found = ctx.releases.get(&ObjectRef::new(&dependency.name).within(namespace));
+        let Some(found) = found else {
+            return Err(Blocked::until_change("DependencyNotReady", format!("dependency HelmRelease {name} does not exist")));
+        };
+        let status = found.status.as_ref();
+        let current = status.is_some_and(|s| s.observed_generation == found.metadata.generation);
+        let ready = status.is_some_and(|s| conditions::is_true(&s.conditions, conditions::READY));
+        if !(current && ready) {
+            let why = status
+                .and_then(|s| conditions::find(&s.conditions, conditions::READY))
+                .map_or("it has not been looked at yet", |c| c.message.as_str());
+            return Err(Blocked::until_change("DependencyNotReady", format!("dependency HelmRelease {name} is not ready: {why}")));
+        }
+    }
+    Ok(())
+}
+
+/// The chart template, which the CRD's rules guarantee once `chartRef` is ruled out.
+fn template(release: &HelmRelease) -> Result<&ChartTemplateSpec, Blocked> {
+    let chart = release.spec.chart.as_ref();
+    chart.map(|c| &c.spec).ok_or_else(|| Blocked::for_good("InvalidSpec", "one of spec.chart and spec.chartRef must be set"))
+}
+
+fn locate(release: &HelmRelease, ctx: &Context) -> Result<(Arc<Repository>, Entry), Blocked> {
+    let template = template(release)?;
+    let source = &template.source_ref;
+    let own = release.metadata.namespace.as_deref().unwrap_or_default();
+    let namespace = source.namespace.as_deref().unwrap_or(own);
+    if source.kind != SourceKind::HelmRepository {
+        return Err(Blocked::for_good(
+            "UnsupportedField",
+            format!("spec.chart.spec.sourceRef.kind {:?} is not supported yet: use HelmRepository", source.kind),
+        ));
+    }
+    if namespace != own && !ctx.settings.cross_namespace {
+        return Err(Blocked::for_good(
+            "AccessDenied",
+            format!("HelmRepository {namespace}/{} is in another namespace, and references across namespaces are forbidden", source.name),
+        ));
+    }
+    let title = format!("HelmRepository {namespace}/{}", source.name);
+    let Some(object) = ctx.repositories.get(&ObjectRef::new(&source.name).within(namespace)) else {
+        return Err(Blocked::until_change("SourceNotReady", format!("{title} does not exist")));
+    };
+    if object.spec.kind == Some(RepositoryKind::Oci) || object.spec.is_oci() {
+        return Err(Blocked::for_good("UnsupportedField", format!("{title}: OCI registries are not supported yet")));
+    }
+    let key = Key { namespace: namespace.to_owned(), name: source.name.clone() };
+    let listed = ctx.catalog.get(&key).filter(|l| Some(l.generation) == object.metadata.generation);
+    let Some(listed) = listed else {
+        let why = object
+            .status
+            .as_ref()
+            .and_then(|s| conditions::find(&s.conditions, conditions::READY))
+            .filter(|c| c.status == "False")
+            .map_or("its index has not been fetched yet", |c| c.message.as_str());
+        return Err(Blocked::until_change("SourceNotReady", format!("chart {}: {title} is not ready: {why}", template.chart)));
+    };
+    let entry = listed
+        .index
+        .resolve(&template.chart, &template.version)
+        .map_err(|error| Blocked::until_change("ArtifactFailed", format!("{title}: {error}")))?;
+    Ok((listed.repository, entry.clone()))
+}
+
+async fn compose(release: &HelmRelease, live: &mut Live, cluster: &Cluster) -> Result<Composed, Blocked> {
+    let generation = release.metadata.generation.unwrap_or_default();
+    if let Some(composed) = live.composed.as_ref().filter(|c| c.generation == generation) {
+        return Ok(composed.clone());
+    }
+    let namespace = release.metadata.namespace.as_deref().unwrap_or_default();
+    let mut read: HashMap<(&'static str, &str), Content> = HashMap::new();
+    let mut contents = Vec::with_capacity(release.spec.values_from.len());
+    for reference in &release.spec.values_from {
+        let id = (values::kind(reference), reference.name.as_str());
+        if !read.contains_key(&id) {
+            let content = content(reference, namespace, cluster).await.map_err(|error| {
+                let reason = if error.class() == cluster::Class::Forbidden { "AccessDenied" } else { "ValuesError" };
+                Blocked::for_now(reason, format!("spec.valuesFrom: {error}"))
+            })?;
+            read.insert(id, content);
+        }
+        contents.push(read.get(&id).cloned().flatten());
+    }
+    let values = values::compose(&release.spec, &contents).map_err(|error| Blocked::until_change("ValuesError", error.to_string()))?;
+    let composed = Composed { generation, digest: values::config_digest(&values), values: Arc::new(values) };
+    live.composed = Some(composed.clone());
+    Ok(composed)
+}
+
+async fn content(reference: &ValuesReference, namespace: &str, cluster: &Cluster) -> Result<Content, cluster::Error> {
+    let id = ObjectId {
+        api_version: "v1".into(),
+        kind: values::kind(reference).into(),
+        namespace: Some(namespace.to_owned()),
+        name: reference.name.clone(),
+    };
+    let Some(object) = cluster.get(&id).await? else { return Ok(None) };
+    let mut content = std::collections::BTreeMap::new();
+    let entries = |field: &str| object.data.get(field).and_then(serde_json::Value::as_object).cloned().unwrap_or_default();
+    let plain = id.kind == "ConfigMap";
+    for (key, value) in entries("data") {
+        let Some(text) = value.as_str() else { continue };
+        let bytes = if plain { Some(text.as_bytes().to_vec()) } else { BASE64_STANDARD.decode(text).ok() };
+        content.extend(bytes.map(|bytes| (key, bytes)));
+    }
+    for (key, value) in entries("binaryData") {
+        content.extend(value.as_str().and_then(|text| BASE64_STANDARD.decode(text).ok()).map(|bytes| (key, bytes)));
+    }
+    Ok(Some(content))
+}
+
+/// The chart itself: from memory, from the cache on disk, or from its repository.
+///
+/// # Errors
+/// If it cannot be fetched or is none.
+pub async fn chart(wanted: &Wanted, ctx: &Context) -> Result<Arc<Loaded>, Blocked> {
+    let archive = ctx.sources.chart(&wanted.repository, &wanted.entry).await.map_err(|error| {
+        let message = format!("chart {}@{}: {error}", wanted.chart, wanted.version);
+        // A server may come back by itself; nobody tells.
+        Blocked { terminal: error.is_terminal(), ..Blocked::for_now(error.chart_reason(), message) }
+    })?;
+    let key = archive.digest.to_string();
+    if let Some(loaded) = ctx.charts.get(&key) {
+        return Ok(loaded);
+    }
+    let title = format!("chart {}@{}", wanted.chart, wanted.version);
+    let loaded = tokio::task::spawn_blocking(move || {
+        let chart = chart::load::archive(&archive.bytes, &chart::load::Limits::default())?;
+        let chart = Arc::new(chart);
+        let compiled = render::compile(&chart);
+        Ok::<_, chart::load::Error>(Arc::new(Loaded { chart, compiled }))
+    })
+    .await;
+    match loaded {
+        Ok(Ok(loaded)) => {
+            ctx.charts.keep(&key, loaded.clone());
+            Ok(loaded)
+        }
+        Ok(Err(error)) => Err(Blocked::until_change("ChartLoadFailed", format!("{title}: {error}"))),
+        Err(error) => Err(Blocked::for_now("ChartLoadFailed", format!("{title}: loading was interrupted: {error}"))),
+    }
+}

@@ -1,0 +1,153 @@
+//! What wakes a release besides its own object: its objects, its records, the sources of its values, its repository, its
+//! dependencies. Each is a watch; nothing is polled.
+
+use super::{context::Context, live::Key};
+use crate::{
+    cluster::Changed,
+    crd::{HelmRelease, HelmRepository, conditions},
+};
+use futures::{TryStreamExt, channel::mpsc::{UnboundedReceiver, UnboundedSender, unbounded}};
+use k8s_openapi::api::core::v1::{ConfigMap, Secret};
+use kube::{
+    Api, Client, Resource, ResourceExt,
+    core::PartialObjectMeta,
+    runtime::{
+        WatchStreamExt,
+        reflector::ObjectRef,
+        watcher::{self, watcher},
+    },
+};
+use std::sync::Arc;
+use tokio::sync::mpsc;
+
+/// The label by which Helm finds its records.
+const RECORD_OWNER: (&str, &str) = ("owner", "helm");
+
+/// Wakes releases. Clones share the queue; the controller takes each release once, however often it was woken.
+#[derive(Clone)]
+pub struct Alarm {
+    queue: UnboundedSender<ObjectRef<HelmRelease>>,
+}
+
+impl Alarm {
+    /// An alarm and the stream that the controller listens to.
+    pub fn new() -> (Self, UnboundedReceiver<ObjectRef<HelmRelease>>) {
+        let (queue, woken) = unbounded();
+        (Self { queue }, woken)
+    }
+
+    /// Wakes a release.
+    pub fn wake(&self, key: &Key) {
+        // The receiver is gone only when the process ends.
+        let _ = self.queue.unbounded_send(ObjectRef::new(&key.name).within(&key.namespace));
+    }
+}
+
+/// A repository has a new index: its releases look at it.
+pub fn repository_listed(ctx: &Context, alarm: &Alarm, repository: &Key) {
+    for release in ctx.releases.state() {
+        let Some(chart) = &release.spec.chart else { continue };
+        let source = &chart.spec.source_ref;
+        let own = release.namespace().unwrap_or_default();
+        if source.name == repository.name && source.namespace.as_deref().unwrap_or(&own) == repository.namespace {
+            alarm.wake(&Key { namespace: own, name: release.name_any() });
+        }
+    }
+}
+
+/// A repository's own status changed: releases that wait for it say why.
+pub fn repository_changed(ctx: &Context, alarm: &Alarm, repository: &HelmRepository) {
+    let key = Key { namespace: repository.namespace().unwrap_or_default(), name: repository.name_any() };
+    repository_listed(ctx, alarm, &key);
+}
+
+/// A release became ready: those that depend on it and are not ready go on.
+pub fn release_changed(ctx: &Context, alarm: &Alarm, changed: &HelmRelease) {
+    let ready = changed.status.as_ref().is_some_and(|s| {
+        s.observed_generation == changed.metadata.generation && conditions::is_true(&s.conditions, conditions::READY)
+    });
+    if !ready {
+        return;
+    }
+    let (namespace, name) = (changed.namespace().unwrap_or_default(), changed.name_any());
+    for release in ctx.releases.state() {
+        let own = release.namespace().unwrap_or_default();
+        let depends = release
+            .spec
+            .depends_on
+            .iter()
+            .any(|d| d.name == name && d.namespace.as_deref().unwrap_or(&own) == namespace);
+        let waits = release.status.as_ref().is_none_or(|s| !conditions::is_true(&s.conditions, conditions::READY));
+        if depends && waits {
+            alarm.wake(&Key { namespace: own, name: release.name_any() });
+        }
+    }
+}
+
+/// Objects of releases changed.
+pub async fn objects(ctx: Arc<Context>, alarm: Alarm, mut changes: mpsc::Receiver<Changed>) {
+    while let Some(change) = changes.recv().await {
+        let Some(key) = change.release.and_then(|origin| ctx.live.by_origin(&origin)) else { continue };
+        if let Some(cell) = ctx.live.existing(&key) {
+            cell.signal(|signals| {
+                signals.changed.insert(change.object);
+            });
+            alarm.wake(&key);
+        }
+    }
+}
+
+/// Secrets: records of releases, and sources of values.
+pub async fn secrets(ctx: Arc<Context>, alarm: Alarm, client: Client) {
+    follow(Api::<PartialObjectMeta<Secret>>::all(client), "Secret", &ctx, &alarm).await;
+}
+
+/// ConfigMaps: sources of values, and records of releases if they are kept there.
+pub async fn config_maps(ctx: Arc<Context>, alarm: Alarm, client: Client) {
+    follow(Api::<PartialObjectMeta<ConfigMap>>::all(client), "ConfigMap", &ctx, &alarm).await;
+}
+
+async fn follow<K>(api: Api<PartialObjectMeta<K>>, kind: &'static str, ctx: &Context, alarm: &Alarm)
+where
+    K: Clone + std::fmt::Debug + Send + 'static,
+    PartialObjectMeta<K>: Resource<DynamicType = ()> + serde::de::DeserializeOwned,
+{
+    let config = watcher::Config::default().any_semantic();
+    let mut events = std::pin::pin!(watcher(api, config).default_backoff());
+    loop {
+        let (object, gone) = match events.try_next().await {
+            Ok(Some(watcher::Event::Apply(object) | watcher::Event::InitApply(object))) => (object, false),
+            Ok(Some(watcher::Event::Delete(object))) => (object, true),
+            Ok(Some(watcher::Event::Init | watcher::Event::InitDone)) => continue,
+            Ok(None) => return,
+            Err(error) => {
+                tracing::warn!(kind, %error, "watch failed, tried again");
+                continue;
+            }
+        };
+        changed(&object, kind, gone, ctx, alarm);
+    }
+}
+
+fn changed(object: &impl ResourceExt, kind: &'static str, gone: bool, ctx: &Context, alarm: &Alarm) {
+    let namespace = object.namespace().unwrap_or_default();
+    let name = object.name_any();
+    let version = object.resource_version().unwrap_or_default();
+    let labels = object.labels();
+    if labels.get(RECORD_OWNER.0).is_some_and(|owner| owner == RECORD_OWNER.1)
+        && let Some(release) = labels.get("name")
+        && let Some(key) = ctx.live.by_record(&namespace, release)
+        && let Some(cell) = ctx.live.existing(&key)
+    {
+        cell.signal(|signals| {
+            signals.records.insert(name.clone(), (version.clone(), gone));
+        });
+        alarm.wake(&key);
+    }
+    for key in ctx.live.by_values(kind, &namespace, &name, if gone { "" } else { &version }) {
+        if let Some(cell) = ctx.live.existing(&key) {
+            cell.signal(|signals| signals.values = true);
+            alarm.wake(&key);
+        }
+    }
+}
