@@ -10,7 +10,7 @@ use super::{
 };
 use crate::{
     cluster::{
-        ObjectId, Target,
+        self, ObjectId, Target,
         managers::EARLIER,
         readiness::{HookOutcome, Rules},
     },
@@ -267,15 +267,14 @@ async fn hook_failed(op: &mut Operation, event: HookEvent, which: usize, succeed
 
 async fn apply(op: &mut Operation, at: &Workplace<'_>) -> Result<Progress, Error> {
     let record = op.stored.record.clone();
-    let mut new = objects::targets(&record)?;
-    objects::settle(&mut new, &record.namespace, at.cluster).await?;
+    let mut new = objects::targets(&record, at.cluster).await?;
     for target in &mut new {
         objects::mark(target, &record, at);
     }
     watch(&new, at).await?;
     let old = base_targets(op, at).await?;
     for id in &old.client_side {
-        if let Some(live) = at.cluster.get_metadata(id).await? {
+        if let Some(live) = objects::metadata(id, at).await? {
             at.cluster.take_over_fields(id, &live.metadata, at.manager, &EARLIER).await?;
         }
     }
@@ -313,7 +312,12 @@ fn rules(at: &Workplace<'_>) -> Rules {
 async fn watch(targets: &[Target], at: &Workplace<'_>) -> Result<(), Error> {
     let kinds: BTreeSet<(&str, &str)> = targets.iter().map(|t| (t.id.api_version.as_str(), t.id.kind.as_str())).collect();
     for (api_version, kind) in kinds {
-        at.watches.ensure(&at.cluster.resolve(api_version, kind).await?);
+        match at.cluster.resolve(api_version, kind).await {
+            Ok(resource) => at.watches.ensure(&resource),
+            // It may be defined by the release itself, or be gone with its objects.
+            Err(cluster::Error::UnknownKind { .. }) => {}
+            Err(error) => return Err(error.into()),
+        }
     }
     Ok(())
 }
@@ -325,8 +329,7 @@ async fn base_targets(op: &Operation, at: &Workplace<'_>) -> Result<Replaced, Er
     for version in base..op.record().version {
         // Whoever deleted a record took on what becomes of its objects.
         let Some(stored) = records::revision(at.storage, &op.record().name, version).await? else { continue };
-        let namespace = &stored.record.namespace;
-        for target in objects::settle_known(objects::targets(&stored.record)?, namespace, at.cluster).await? {
+        for target in objects::targets(&stored.record, at.cluster).await? {
             if replaced.targets.iter().any(|known| known.id.same_object(&target.id)) {
                 continue;
             }
@@ -350,8 +353,7 @@ struct Replaced {
 async fn wait(op: &mut Operation, at: &Workplace<'_>) -> Result<Progress, Error> {
     let changed = std::mem::take(&mut op.changed);
     if op.waiting.is_none() {
-        let mut targets = objects::targets(op.record())?;
-        objects::settle(&mut targets, &op.record().namespace, at.cluster).await?;
+        let targets = objects::targets(op.record(), at.cluster).await?;
         watch(&targets, at).await?;
         op.waiting = Some(Waiting::for_objects(targets.into_iter().map(|t| t.id)));
     }
@@ -378,7 +380,7 @@ async fn wait(op: &mut Operation, at: &Workplace<'_>) -> Result<Progress, Error>
 
 async fn delete(op: &mut Operation, at: &Workplace<'_>) -> Result<Progress, Error> {
     let record = op.stored.record.clone();
-    let mut known = objects::settle_known(objects::targets(&record)?, &record.namespace, at.cluster).await?;
+    let mut known = objects::targets(&record, at.cluster).await?;
     for target in base_targets(op, at).await?.targets {
         if !known.iter().any(|k| k.id.same_object(&target.id)) {
             known.push(target);

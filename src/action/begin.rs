@@ -115,7 +115,7 @@ pub async fn upgrade(draft: Draft, errand: &Errand, newest: &Stored, base: &Stor
     let mut record = record(draft, newest.record.version + 1, Status::PendingUpgrade, "Preparing upgrade", at);
     record.info.first_deployed = newest.record.info.first_deployed.or(Some(at.now));
     record.labels = newest.record.labels.clone();
-    let old = objects::settle_known(objects::targets(&base.record)?, &base.record.namespace, at.cluster).await?;
+    let old = objects::targets(&base.record, at.cluster).await?;
     let mut adopted = admit(&record, &old, "update", at).await?;
     if let Some(earlier) = newest.annotations.get(ANNOTATION).and_then(|text| Cursor::from_annotation(text)) {
         adopted.extend(earlier.adopted);
@@ -221,8 +221,7 @@ pub async fn abandon(newest: Stored, why: &str, at: &Workplace<'_>) -> Result<St
 /// Checks that every object's kind is known, that the API server would take it and that none belongs to somebody else; gives
 /// back those that are adopted.
 async fn admit(record: &Record, old: &[Target], verb: &str, at: &Workplace<'_>) -> Result<Vec<String>, Error> {
-    let mut targets = objects::targets(record)?;
-    objects::settle(&mut targets, &record.namespace, at.cluster).await?;
+    let targets = objects::targets(record, at.cluster).await?;
     objects::admit(&targets, old, record, verb, at).await
 }
 

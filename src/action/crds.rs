@@ -37,14 +37,13 @@ pub async fn install_crds(files: &[(String, String)], policy: CrdPolicy, at: &Wo
     let mut changed = false;
     let mut waits = None;
     for (path, text) in files {
-        let targets = cluster::targets(text, "")
-            .map_err(|error| Error::Manifest { revision: 0, message: format!("{path}: {error}") })?;
-        for mut target in targets {
+        let targets = cluster::targets(text, "", |_, _| Some(false))
+            .map_err(|error| Error::Definition { path: path.clone(), message: error.to_string() })?;
+        for target in targets {
             // Flux, too, applies nothing else from this folder.
             if target.id.kind != "CustomResourceDefinition" {
                 continue;
             }
-            target.id.namespace = None;
             let live = at.cluster.get(&target.id).await?;
             let live = match live {
                 Some(live) if policy == CrdPolicy::Create => live,

@@ -53,9 +53,8 @@ pub(crate) fn run_mark(record: &Record, event: HookEvent) -> String {
 /// # Errors
 /// If the stored text cannot be read or a kind is unknown.
 pub(crate) async fn targets(hook: &HookRecord, record: &Record, event: HookEvent, at: &Workplace<'_>) -> Result<Vec<Target>, Error> {
-    let mut targets = cluster::targets(&hook.manifest, &record.namespace)
-        .map_err(|error| Error::Manifest { revision: record.version, message: format!("hook {}: {error}", hook.path) })?;
-    objects::settle(&mut targets, &record.namespace, at.cluster).await?;
+    let found = at.cluster.targets(&hook.manifest, &record.namespace).await;
+    let mut targets = found.map_err(|error| objects::manifest(record.version, error))?;
     for target in &mut targets {
         objects::origin(target, at);
         target.body["metadata"]["annotations"][RUN] = json!(run_mark(record, event));

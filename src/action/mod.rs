@@ -103,6 +103,14 @@ pub enum Error {
         /// What is wrong with it.
         message: String,
     },
+    /// A file of the chart's `crds/` cannot be read.
+    #[error("{path}: {message}")]
+    Definition {
+        /// Which file.
+        path: String,
+        /// What is wrong with it.
+        message: String,
+    },
     /// A revision that an operation needs is not there.
     #[error("release {release} has no revision {revision}: it was deleted by somebody else")]
     Gone {
@@ -125,7 +133,7 @@ impl Error {
             Self::Cluster(error) => error.is_transient(),
             Self::Storage(error) => error.is_transient(),
             Self::Objects(errors) => errors.iter().all(cluster::Error::is_transient),
-            Self::Foreign(_) | Self::Manifest { .. } | Self::Gone { .. } => false,
+            Self::Foreign(_) | Self::Manifest { .. } | Self::Definition { .. } | Self::Gone { .. } => false,
         }
     }
 }

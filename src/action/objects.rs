@@ -6,7 +6,7 @@ use crate::{
     release::Record,
 };
 use futures::{StreamExt, stream};
-use kube::core::ObjectMeta;
+use kube::core::{ObjectMeta, PartialObjectMeta};
 use std::collections::BTreeMap;
 
 /// Objects of one kind that are applied at a time. Each is a connection (the client speaks HTTP/1.1).
@@ -15,10 +15,17 @@ const AT_ONCE: usize = 8;
 /// The objects of a revision, in the order in which they are applied.
 ///
 /// # Errors
-/// If the manifest is not what a render leaves behind.
-pub fn targets(record: &Record) -> Result<Vec<Target>, Error> {
-    cluster::targets(&record.manifest, &record.namespace)
-        .map_err(|error| Error::Manifest { revision: record.version, message: error.to_string() })
+/// If the manifest is not what a render leaves behind, or the API server cannot be asked about kinds.
+pub async fn targets(record: &Record, cluster: &Cluster) -> Result<Vec<Target>, Error> {
+    cluster.targets(&record.manifest, &record.namespace).await.map_err(|error| manifest(record.version, error))
+}
+
+/// An error of reading stored text, told with the revision that it belongs to.
+pub fn manifest(revision: u32, error: cluster::Error) -> Error {
+    match error {
+        cluster::Error::Manifest { .. } => Error::Manifest { revision, message: error.to_string() },
+        other => other.into(),
+    }
 }
 
 /// The release as the owner of objects.
@@ -35,42 +42,6 @@ pub fn mark(target: &mut Target, record: &Record, at: &Workplace<'_>) {
 /// Only where it came from, for hooks, which Helm does not own.
 pub fn origin(target: &mut Target, at: &Workplace<'_>) {
     Origin::new(&at.holder.namespace, &at.holder.name).mark(&mut target.body);
-}
-
-/// Gives each namespaced object its namespace and takes it away from the others.
-///
-/// # Errors
-/// If a kind is unknown to the API server.
-pub async fn settle(targets: &mut [Target], namespace: &str, cluster: &Cluster) -> Result<(), cluster::Error> {
-    for target in targets {
-        settle_one(target, namespace, cluster).await?;
-    }
-    Ok(())
-}
-
-/// As [`settle`], but passes over objects whose kind is unknown by now: with the kind, they are gone.
-///
-/// # Errors
-/// If the API server cannot be asked.
-pub async fn settle_known(targets: Vec<Target>, namespace: &str, cluster: &Cluster) -> Result<Vec<Target>, cluster::Error> {
-    let mut known = Vec::with_capacity(targets.len());
-    for mut target in targets {
-        match settle_one(&mut target, namespace, cluster).await {
-            Ok(()) => known.push(target),
-            Err(cluster::Error::UnknownKind { .. }) => {}
-            Err(error) => return Err(error),
-        }
-    }
-    Ok(known)
-}
-
-async fn settle_one(target: &mut Target, namespace: &str, cluster: &Cluster) -> Result<(), cluster::Error> {
-    if cluster.resolve(&target.id.api_version, &target.id.kind).await?.namespaced {
-        target.id.namespace.get_or_insert_with(|| namespace.to_owned());
-    } else {
-        target.id.namespace = None;
-    }
-    Ok(())
 }
 
 /// Makes sure that the namespace is there (`install.createNamespace`), with the label that Helm gives it.
@@ -222,18 +193,23 @@ pub enum Removed {
     Foreign,
 }
 
+/// An object's metadata, if it is there. A kind that is gone took its objects along.
+///
+/// # Errors
+/// If it cannot be read.
+pub async fn metadata(id: &ObjectId, at: &Workplace<'_>) -> Result<Option<PartialObjectMeta>, Error> {
+    match at.cluster.get_metadata(id).await {
+        Err(cluster::Error::UnknownKind { .. }) => Ok(None),
+        answer => Ok(answer?),
+    }
+}
+
 /// Deletes one object of the release, if it still is the release's and is not to be kept.
 ///
 /// # Errors
 /// If it cannot be read or deleted.
 pub async fn remove(id: &ObjectId, record: &Record, at: &Workplace<'_>) -> Result<Removed, Error> {
-    let live = match at.cluster.get_metadata(id).await {
-        Ok(Some(live)) => live,
-        Ok(None) => return Ok(Removed::Absent),
-        // A kind that is gone took its objects along.
-        Err(cluster::Error::UnknownKind { .. }) => return Ok(Removed::Absent),
-        Err(error) => return Err(error.into()),
-    };
+    let Some(live) = metadata(id, at).await? else { return Ok(Removed::Absent) };
     if ownership::is_kept(&live.metadata) {
         return Ok(Removed::Kept);
     }

@@ -237,6 +237,17 @@ impl Cluster {
         absent(self.caller.read(Action::Get, &id.to_string(), &path, None).await)
     }
 
+    /// Lists objects of a kind as the API server gives them (a `List` object with `items`), in one namespace or, with an empty
+    /// one, in all.
+    ///
+    /// # Errors
+    /// Any failure.
+    pub async fn list(&self, api_version: &str, kind: &str, namespace: &str) -> Result<Option<Value>> {
+        let resource = self.resolve(api_version, kind).await?;
+        let path = collection_path(&resource, (!namespace.is_empty()).then_some(namespace));
+        absent(self.caller.read(Action::List, kind, &path, None).await)
+    }
+
     /// Reads an object's metadata only; `None` when it is not there.
     ///
     /// # Errors

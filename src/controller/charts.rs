@@ -17,7 +17,7 @@ pub struct Loaded {
     /// The chart.
     pub chart: Arc<chart::Chart>,
     /// Its templates.
-    pub compiled: render::CompiledChart,
+    pub compiled: Arc<render::CompiledChart>,
 }
 
 /// The cache.

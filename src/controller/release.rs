@@ -493,9 +493,9 @@ impl<'a> Run<'a> {
 
     /// The objects of a revision, for the inventory; a kind that is unknown by now is left out.
     async fn objects(&self, stored: &Stored) -> Vec<crate::cluster::ObjectId> {
-        let targets = action::objects::targets(&stored.record).unwrap_or_default();
-        let known = action::objects::settle_known(targets, &stored.record.namespace, &self.ctx.cluster).await;
-        known.unwrap_or_default().into_iter().map(|target| target.id).collect()
+        // The record was applied before, so that it can be read; at worst the inventory stays empty.
+        let targets = action::objects::targets(&stored.record, &self.ctx.cluster).await.unwrap_or_default();
+        targets.into_iter().map(|target| target.id).collect()
     }
 
     fn title(&self, s: &Summary) -> String {
@@ -546,7 +546,14 @@ impl<'a> Run<'a> {
         let rendered = render_release::render(self.release, self.ctx, cluster, &chart, wanted, &self.place, action, revision)
             .await
             .map_err(Trouble::Blocked)?;
-        Ok(Ok(rendered))
+        // Helm 2's way to bring definitions along: never changed once they are there.
+        match action::install_crds(&rendered.definitions, action::CrdPolicy::Create, at).await? {
+            action::Established::All => Ok(Ok(rendered)),
+            action::Established::Waits(why) => {
+                self.report.conditions().reconciling("Progressing", &format!("waits for {why}"));
+                Ok(Err(Turn::After(Duration::from_millis(250))))
+            }
+        }
     }
 
     async fn install(&mut self, wanted: &Wanted, cluster: &Arc<Cluster>, storage: &Storage) -> Result<Option<Turn>, Trouble> {

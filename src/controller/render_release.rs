@@ -1,17 +1,221 @@
 //! Rendering a release: on a thread for blocking work, with the release's own eyes on the cluster.
 
-use super::{charts::Loaded, context::Context, policy::Place, resolve::{Blocked, Wanted}};
-use crate::{action::{Action, begin::Draft}, chart::Chart, cluster::Cluster, crd::HelmRelease};
-use std::sync::Arc;
+use super::{
+    charts::Loaded,
+    context::Context,
+    policy::Place,
+    resolve::{Blocked, Wanted},
+};
+use crate::{
+    action::{Action, begin::Draft},
+    chart::{Chart, Frozen, record::to_record_json},
+    cluster::{self, Class, Cluster, ObjectId},
+    crd::HelmRelease,
+    release::{HookRecord, LastRun, RawChart},
+    render::{
+        self, Capabilities, Hook, HookEvent, Machine, Options, Release, RenderError, RenderRequest, capabilities::KubeVersion, convert, host::Host,
+    },
+};
+use pintle_golib::time::{Time, Zone};
+use pintle_value::{Map, Value};
+use std::{
+    sync::{Arc, OnceLock},
+    time::{Duration, Instant},
+};
+use tokio::{runtime::Handle, sync::Semaphore};
+
+/// How long a render may wait for the cluster each time that a template looks something up.
+const LOOKUP: Duration = Duration::from_secs(30);
 
 /// What a render made.
-pub struct Rendered { pub draft: Draft }
+pub struct Rendered {
+    /// Ready to become a revision.
+    pub draft: Draft,
+    /// Helm 2's `crd-install` hooks: definitions that old charts keep among their templates. Path and text.
+    pub definitions: Vec<(String, String)>,
+    /// What Helm would have warned of.
+    pub warnings: Vec<String>,
+}
 
-/// CRD files of a chart.
-pub fn crds(chart: &Chart) -> Vec<(String, String)> { let _ = chart; vec![] }
+/// The files of `crds/` of a chart and the charts in it: path and text.
+pub fn crds(chart: &Chart) -> Vec<(String, String)> {
+    let mut files = Vec::new();
+    gather(chart, &mut files);
+    files
+}
+
+fn gather(chart: &Chart, files: &mut Vec<(String, String)>) {
+    for crd in chart.crds() {
+        files.push((crd.path, String::from_utf8_lossy(&crd.file.data).into_owned()));
+    }
+}
 
 /// Renders.
+///
+/// # Errors
+/// In Helm's words.
 #[allow(clippy::too_many_arguments)]
-pub async fn render(_: &HelmRelease, _: &Arc<Context>, _: &Arc<Cluster>, _: &Arc<Loaded>, _: &Wanted, _: &Place, _: Action, _: u32) -> Result<Rendered, Blocked> {
-    Err(Blocked::for_good("x", "x"))
+pub async fn render(
+    release: &HelmRelease,
+    ctx: &Arc<Context>,
+    cluster: &Arc<Cluster>,
+    chart: &Arc<Loaded>,
+    wanted: &Wanted,
+    place: &Place,
+    action: Action,
+    revision: u32,
+) -> Result<Rendered, Blocked> {
+    let failed = if action == Action::Install { "InstallFailed" } else { "UpgradeFailed" };
+    let found = cluster.capabilities().await.map_err(|error| unreachable(failed, &error))?;
+    let capabilities = Capabilities {
+        kube_version: KubeVersion {
+            version: found.kube_version,
+            // A live cluster's version is not normalised, so that `>=1.28` does not take `v1.33.4-gke.1`; as in Helm.
+            normalized: String::new(),
+            major: found.major,
+            minor: found.minor,
+        },
+        api_versions: found.api_versions,
+        ..Capabilities::default()
+    };
+    let spec = &release.spec;
+    let skip_schema_validation = match action {
+        Action::Install => spec.install.as_ref().is_some_and(|i| i.disable_schema_validation),
+        _ => spec.upgrade.as_ref().is_some_and(|u| u.disable_schema_validation),
+    };
+    let values = Frozen::try_from(&*wanted.values).map_err(|error| Blocked::until_change("ValuesError", error.to_string()))?;
+    let request = RenderRequest {
+        chart: chart.compiled.clone(),
+        values,
+        release: Release {
+            name: place.name.clone(),
+            namespace: place.namespace.clone(),
+            revision: i64::from(revision),
+            is_upgrade: action != Action::Install,
+        },
+        capabilities: Arc::new(capabilities),
+        options: Options { skip_schema_validation, crd_install_hooks: true, ..Options::default() },
+        host: Arc::new(Eyes { cluster: cluster.clone(), runtime: Handle::current(), dns: ctx.settings.dns }),
+    };
+    // Renders are bounded by the processors: more at once would only take memory.
+    let turn = turns().acquire().await.map_err(|error| Blocked::for_now(failed, error.to_string()))?;
+    let began = Instant::now();
+    let rendered = tokio::task::spawn_blocking(move || render::render(&request)).await;
+    drop(turn);
+    ctx.metrics.render_seconds.observe(began.elapsed());
+    let title = format!("chart {}@{}", wanted.chart, wanted.version);
+    let rendered = match rendered {
+        Ok(Ok(rendered)) => rendered,
+        Ok(Err(error @ RenderError::Schema(_))) => {
+            return Err(Blocked::until_change(failed, format!("{title}: {error}")));
+        }
+        // A template may have looked at the cluster, so it is worth another try.
+        Ok(Err(error)) => return Err(Blocked::for_now(failed, format!("{title}: {error}"))),
+        Err(error) => return Err(Blocked::for_now(failed, format!("{title}: the render was interrupted: {error}"))),
+    };
+    draft(rendered, chart, wanted, place).map_err(|message| Blocked::until_change(failed, format!("{title}: {message}")))
+}
+
+fn unreachable(reason: &'static str, error: &cluster::Error) -> Blocked {
+    Blocked::for_now(if error.class() == Class::Forbidden { "AccessDenied" } else { reason }, error.to_string())
+}
+
+fn turns() -> &'static Semaphore {
+    static TURNS: OnceLock<Semaphore> = OnceLock::new();
+    TURNS.get_or_init(|| Semaphore::new(std::thread::available_parallelism().map_or(2, std::num::NonZero::get)))
+}
+
+fn draft(rendered: render::Rendered, chart: &Loaded, wanted: &Wanted, place: &Place) -> Result<Rendered, String> {
+    let stored = to_record_json(&chart.chart, &rendered.metadata, &rendered.chart_values);
+    let stored = String::from_utf8(stored).map_err(|error| error.to_string())?;
+    let raw = serde_json::value::RawValue::from_string(stored).map_err(|error| error.to_string())?;
+    let (definitions, hooks): (Vec<Hook>, Vec<Hook>) =
+        rendered.hooks.into_iter().partition(|hook| hook.events.contains(&HookEvent::CrdInstall));
+    Ok(Rendered {
+        draft: Draft {
+            name: place.name.clone(),
+            namespace: place.namespace.clone(),
+            chart: RawChart::new(raw),
+            config: wanted.values.as_object().cloned().unwrap_or_default(),
+            manifest: rendered.manifest,
+            hooks: hooks.into_iter().map(hook).collect(),
+            notes: rendered.notes,
+        },
+        definitions: definitions.into_iter().map(|hook| (hook.path, hook.manifest)).collect(),
+        warnings: rendered.warnings,
+    })
+}
+
+fn hook(hook: Hook) -> HookRecord {
+    HookRecord {
+        name: hook.name,
+        kind: hook.kind,
+        path: hook.path,
+        manifest: hook.manifest,
+        events: hook.events.iter().map(|event| event.as_str().to_owned()).collect(),
+        last_run: LastRun::default(),
+        weight: i32::try_from(hook.weight.clamp(i64::from(i32::MIN), i64::from(i32::MAX))).unwrap_or_default(),
+        delete_policies: hook.delete_policies,
+        output_log_policies: hook.output_log_policies,
+    }
+}
+
+/// What templates see of the world: the cluster, as the release's identity.
+struct Eyes {
+    cluster: Arc<Cluster>,
+    runtime: Handle,
+    dns: bool,
+}
+
+impl Host for Eyes {
+    fn now(&self) -> Time {
+        Machine.now()
+    }
+
+    fn random(&self, bytes: &mut [u8]) {
+        Machine.random(bytes);
+    }
+
+    fn zone(&self, name: &str) -> Option<Box<dyn Zone>> {
+        Machine.zone(name)
+    }
+
+    fn local_zone(&self) -> Box<dyn Zone> {
+        Machine.local_zone()
+    }
+
+    fn lookup(&self, api_version: &str, kind: &str, namespace: &str, name: &str) -> Result<Value, String> {
+        let look = async {
+            if name.is_empty() {
+                return self.cluster.list(api_version, kind, namespace).await;
+            }
+            let id = ObjectId {
+                api_version: api_version.to_owned(),
+                kind: kind.to_owned(),
+                namespace: (!namespace.is_empty()).then(|| namespace.to_owned()),
+                name: name.to_owned(),
+            };
+            let object = self.cluster.get(&id).await?;
+            Ok(object.and_then(|object| serde_json::to_value(object).ok()))
+        };
+        // This thread is for blocking work, so it may wait for what runs on the others.
+        match self.runtime.block_on(async { tokio::time::timeout(LOOKUP, look).await }) {
+            Ok(Ok(Some(found))) => convert::json_to_value(&found).map_err(|error| error.to_string()),
+            Ok(Ok(None)) => Ok(Value::Map(Map::new())),
+            Ok(Err(error)) if error.is_not_found() => Ok(Value::Map(Map::new())),
+            Ok(Err(error)) => Err(error.to_string()),
+            Err(_) => Err(format!("lookup of {kind} {namespace}/{name}: no answer within {LOOKUP:?}")),
+        }
+    }
+
+    fn resolve_host(&self, name: &str) -> String {
+        if !self.dns {
+            return String::new();
+        }
+        let found = self.runtime.block_on(async { tokio::time::timeout(LOOKUP, tokio::net::lookup_host((name, 0))).await });
+        match found {
+            Ok(Ok(mut addresses)) => addresses.next().map(|a| a.ip().to_string()).unwrap_or_default(),
+            _ => String::new(),
+        }
+    }
 }

@@ -8,7 +8,7 @@ use super::{
     values::{self, Content},
 };
 use crate::{
-    chart,
+    chart::{self, Chart, Frozen},
     cluster::{self, Cluster, ObjectId},
     crd::{ChartTemplateSpec, HelmRelease, RepositoryKind, SourceKind, ValuesReference, conditions},
     render,
@@ -17,7 +17,14 @@ use crate::{
 use aws_lc_rs::digest::{SHA256, digest};
 use base64::{Engine, prelude::BASE64_STANDARD};
 use kube::runtime::reflector::ObjectRef;
-use std::{collections::HashMap, sync::Arc};
+use pintle_value::Map;
+use std::{
+    collections::{
+        HashMap,
+        hash_map::Entry::{Occupied, Vacant},
+    },
+    sync::Arc,
+};
 
 /// What a HelmRelease wants.
 #[derive(Clone)]
@@ -36,6 +43,8 @@ pub struct Wanted {
     pub repository: Arc<Repository>,
     /// Its entry in the index.
     pub entry: Arc<Entry>,
+    /// Which of the chart's files make up its defaults.
+    pub values_files: ValuesFiles,
 }
 
 /// Why nothing can be wanted yet, or what is wanted cannot be had.
@@ -97,6 +106,7 @@ pub async fn resolve(release: &HelmRelease, ctx: &Context, live: &mut Live, clus
         values: composed.values,
         repository,
         entry: Arc::new(entry),
+        values_files: spec.chart.as_ref().map(|c| (c.spec.values_files.clone(), c.spec.ignore_missing_values_files)).unwrap_or_default(),
     })
 }
 
@@ -199,14 +209,17 @@ async fn compose(release: &HelmRelease, live: &mut Live, cluster: &Cluster) -> R
     let mut contents = Vec::with_capacity(release.spec.values_from.len());
     for reference in &release.spec.values_from {
         let id = (values::kind(reference), reference.name.as_str());
-        if !read.contains_key(&id) {
-            let content = content(reference, namespace, cluster).await.map_err(|error| {
-                let reason = if error.class() == cluster::Class::Forbidden { "AccessDenied" } else { "ValuesError" };
-                Blocked::for_now(reason, format!("spec.valuesFrom: {error}"))
-            })?;
-            read.insert(id, content);
-        }
-        contents.push(read.get(&id).cloned().flatten());
+        let content = match read.entry(id) {
+            Occupied(known) => known.get().clone(),
+            Vacant(unread) => {
+                let content = content(reference, namespace, cluster).await.map_err(|error| {
+                    let reason = if error.class() == cluster::Class::Forbidden { "AccessDenied" } else { "ValuesError" };
+                    Blocked::for_now(reason, format!("spec.valuesFrom: {error}"))
+                })?;
+                unread.insert(content).clone()
+            }
+        };
+        contents.push(content);
     }
     let values = values::compose(&release.spec, &contents).map_err(|error| Blocked::until_change("ValuesError", error.to_string()))?;
     let composed = Composed { generation, digest: values::config_digest(&values), values: Arc::new(values) };
@@ -246,16 +259,17 @@ pub async fn chart(wanted: &Wanted, ctx: &Context) -> Result<Arc<Loaded>, Blocke
         // A server may come back by itself; nobody tells.
         Blocked { terminal: error.is_terminal(), ..Blocked::for_now(error.chart_reason(), message) }
     })?;
-    let key = archive.digest.to_string();
+    let key = format!("{} {:?}", archive.digest, wanted.values_files);
     if let Some(loaded) = ctx.charts.get(&key) {
         return Ok(loaded);
     }
     let title = format!("chart {}@{}", wanted.chart, wanted.version);
+    let files = wanted.values_files.clone();
     let loaded = tokio::task::spawn_blocking(move || {
-        let chart = chart::load::archive(&archive.bytes, &chart::load::Limits::default())?;
-        let chart = Arc::new(chart);
-        let compiled = render::compile(&chart);
-        Ok::<_, chart::load::Error>(Arc::new(Loaded { chart, compiled }))
+        let chart = chart::load::archive(&archive.bytes, &chart::load::Limits::default()).map_err(|error| error.to_string())?;
+        let chart = Arc::new(with_values_files(chart, &files)?);
+        let compiled = Arc::new(render::CompiledChart::new(chart.clone()));
+        Ok::<_, String>(Arc::new(Loaded { chart, compiled }))
     })
     .await;
     match loaded {
@@ -266,4 +280,32 @@ pub async fn chart(wanted: &Wanted, ctx: &Context) -> Result<Arc<Loaded>, Blocke
         Ok(Err(error)) => Err(Blocked::until_change("ChartLoadFailed", format!("{title}: {error}"))),
         Err(error) => Err(Blocked::for_now("ChartLoadFailed", format!("{title}: loading was interrupted: {error}"))),
     }
+}
+
+/// Which of the chart's own values files make up its defaults, and whether one may be missing.
+pub type ValuesFiles = (Vec<String>, bool);
+
+/// The chart with its defaults taken from these files, later ones winning, instead of from its values.yaml.
+fn with_values_files(mut chart: Chart, (names, ignore_missing): &ValuesFiles) -> Result<Chart, String> {
+    if names.is_empty() {
+        return Ok(chart);
+    }
+    let merged = Map::new();
+    for name in names {
+        let path = name.trim_start_matches("./");
+        let text = match (path, &chart.raw_values) {
+            ("values.yaml", Some(raw)) => Some(raw.to_vec()),
+            _ => chart.file(path).map(<[u8]>::to_vec),
+        };
+        match text {
+            Some(text) => {
+                let table = chart::values::from_yaml(&text).map_err(|error| format!("values file {name}: {error}"))?;
+                chart::values::merge_tables(&merged, &table);
+            }
+            None if *ignore_missing => {}
+            None => return Err(format!("spec.chart.spec.valuesFiles: the chart has no file {name}")),
+        }
+    }
+    chart.values = Frozen::of(&merged.into()).map_err(|error| error.to_string())?;
+    Ok(chart)
 }

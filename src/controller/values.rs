@@ -152,7 +152,7 @@ fn set(values: &mut Value, reference: &ValuesReference, path: &str, text: &[u8])
     let root = convert::json_to_value(values).map_err(|e| e.to_string())?;
     let root = root.as_map().ok_or("values are not a map")?;
     if reference.literal {
-        strvals::set_literal(&format!("{path}={text}"), root).map_err(|e| e.to_string())?;
+        strvals::set_literal(&format!("{path}={text}"), root)?;
     } else {
         let quoted = [('\'', '\''), ('"', '"')].iter().find_map(|(open, close)| {
             text.strip_prefix(*open).and_then(|rest| rest.strip_suffix(*close))
@@ -161,7 +161,7 @@ fn set(values: &mut Value, reference: &ValuesReference, path: &str, text: &[u8])
             Some(text) => strvals::set_string(&format!("{path}={text}"), root),
             None => strvals::set(&format!("{path}={text}"), root),
         }
-        .map_err(|e| e.to_string())?;
+        ?;
     }
     *values = convert::value_to_json(&pintle_value::Value::Map(root.clone())).map_err(|e| e.to_string())?;
     Ok(())
