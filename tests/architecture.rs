@@ -86,7 +86,8 @@ fn code(text: &str) -> String {
 
 #[test]
 fn grouped_imports_are_understood() {
-    let used = rooms_used("use crate::{\n  action::{a, b},\n  cluster::Cluster, release,\n};\nlet x = crate::chart::load();");
+    let used =
+        rooms_used("use crate::{\n  action::{a, b},\n  cluster::Cluster, release,\n};\nlet x = crate::chart::load();");
     assert_eq!(used.into_iter().collect::<Vec<_>>(), ["action", "chart", "cluster", "release"]);
 }
 
@@ -141,6 +142,10 @@ fn leaf_crates_depend_on_leaves() {
         for name in ["kube", "k8s-openapi", "tokio", "reqwest"] {
             assert!(!text.lines().any(|line| line.starts_with(name)), "{} depends on {name}", manifest.display());
         }
-        assert!(!text.lines().any(|line| line.starts_with("pintle ")), "{} depends on the root package", manifest.display());
+        assert!(
+            !text.lines().any(|line| line.starts_with("pintle ")),
+            "{} depends on the root package",
+            manifest.display()
+        );
     }
 }

@@ -71,7 +71,9 @@ impl Operation {
 
 /// What comes first, and what comes after a step: the whole course of every action.
 fn course(action: Action) -> &'static [Stretch] {
-    use HookEvent::{PostDelete, PostInstall, PostRollback, PostUpgrade, PreDelete, PreInstall, PreRollback, PreUpgrade};
+    use HookEvent::{
+        PostDelete, PostInstall, PostRollback, PostUpgrade, PreDelete, PreInstall, PreRollback, PreUpgrade,
+    };
     use Stretch::{Apply, Delete, Hooks, Wait};
     match action {
         Action::Install => &[Hooks(PreInstall), Apply, Wait, Hooks(PostInstall)],
@@ -175,7 +177,13 @@ fn remaining(op: &Operation, at: &Workplace<'_>) -> SignedDuration {
     left.max(SignedDuration::from_millis(100))
 }
 
-async fn hook(op: &mut Operation, event: HookEvent, index: usize, stage: HookStage, at: &Workplace<'_>) -> Result<Progress, Error> {
+async fn hook(
+    op: &mut Operation,
+    event: HookEvent,
+    index: usize,
+    stage: HookStage,
+    at: &Workplace<'_>,
+) -> Result<Progress, Error> {
     let order = hooks::of_event(op.record(), event, &at.options.tests);
     let Some(&which) = order.get(index) else {
         return hooks_done(op, event, &order, at).await;
@@ -231,7 +239,15 @@ async fn hook(op: &mut Operation, event: HookEvent, index: usize, stage: HookSta
                 Ok(Progress::Moved)
             }
             HookOutcome::Running(message) if overdue(op, at) => {
-                hook_failed(op, event, which, &order[..index], format!("{message}: timed out after {:#}", at.options.timeout), at).await
+                hook_failed(
+                    op,
+                    event,
+                    which,
+                    &order[..index],
+                    format!("{message}: timed out after {:#}", at.options.timeout),
+                    at,
+                )
+                .await
             }
             HookOutcome::Running(message) => Ok(Progress::Waits { message, again: remaining(op, at) }),
             HookOutcome::Failed(message) => hook_failed(op, event, which, &order[..index], message, at).await,
@@ -240,7 +256,12 @@ async fn hook(op: &mut Operation, event: HookEvent, index: usize, stage: HookSta
 }
 
 /// All hooks of an event have succeeded: those that are to be deleted then are, last first.
-async fn hooks_done(op: &mut Operation, event: HookEvent, order: &[usize], at: &Workplace<'_>) -> Result<Progress, Error> {
+async fn hooks_done(
+    op: &mut Operation,
+    event: HookEvent,
+    order: &[usize],
+    at: &Workplace<'_>,
+) -> Result<Progress, Error> {
     for which in order.iter().rev() {
         let hook = op.record().hooks[*which].clone();
         hooks::clean_up(&hook, op.record(), event, "hook-succeeded", at).await?;
@@ -249,7 +270,14 @@ async fn hooks_done(op: &mut Operation, event: HookEvent, order: &[usize], at: &
     proceed(op, &step, at).await
 }
 
-async fn hook_failed(op: &mut Operation, event: HookEvent, which: usize, succeeded: &[usize], message: String, at: &Workplace<'_>) -> Result<Progress, Error> {
+async fn hook_failed(
+    op: &mut Operation,
+    event: HookEvent,
+    which: usize,
+    succeeded: &[usize],
+    message: String,
+    at: &Workplace<'_>,
+) -> Result<Progress, Error> {
     let hook = op.record().hooks[which].clone();
     hooks::clean_up(&hook, op.record(), event, "hook-failed", at).await?;
     for done in succeeded {
@@ -280,7 +308,9 @@ async fn apply(op: &mut Operation, at: &Workplace<'_>) -> Result<Progress, Error
     }
     let applied = match objects::apply(&new, at).await {
         Ok(applied) => applied,
-        Err(failure) if at.options.cleanup_on_fail && op.cursor.action == Action::Upgrade && !failure.error.is_transient() => {
+        Err(failure)
+            if at.options.cleanup_on_fail && op.cursor.action == Action::Upgrade && !failure.error.is_transient() =>
+        {
             objects::clean_up(&failure.created, &record, at).await?;
             return Err(failure.error);
         }
@@ -310,7 +340,8 @@ fn rules(at: &Workplace<'_>) -> Rules {
 }
 
 async fn watch(targets: &[Target], at: &Workplace<'_>) -> Result<(), Error> {
-    let kinds: BTreeSet<(&str, &str)> = targets.iter().map(|t| (t.id.api_version.as_str(), t.id.kind.as_str())).collect();
+    let kinds: BTreeSet<(&str, &str)> =
+        targets.iter().map(|t| (t.id.api_version.as_str(), t.id.kind.as_str())).collect();
     for (api_version, kind) in kinds {
         match at.cluster.resolve(api_version, kind).await {
             Ok(resource) => at.watches.ensure(&resource),
@@ -399,7 +430,11 @@ async fn delete(op: &mut Operation, at: &Workplace<'_>) -> Result<Progress, Erro
     if going.is_empty() || !at.options.wait {
         return proceed(op, &Step::Delete, at).await;
     }
-    let message = format!("waits for {} to be gone{}", going[0], if going.len() > 1 { format!(" and {} more", going.len() - 1) } else { String::new() });
+    let message = format!(
+        "waits for {} to be gone{}",
+        going[0],
+        if going.len() > 1 { format!(" and {} more", going.len() - 1) } else { String::new() }
+    );
     if overdue(op, at) {
         return fail(op, format!("timed out after {:#}: {message}", at.options.timeout), at).await;
     }
@@ -471,7 +506,10 @@ pub async fn fail(op: &mut Operation, why: String, at: &Workplace<'_>) -> Result
             }
         }
         action => {
-            let text = format!("{} \"{name}\" failed: {why}", if action == Action::Install { "Release" } else { action.title() });
+            let text = format!(
+                "{} \"{name}\" failed: {why}",
+                if action == Action::Install { "Release" } else { action.title() }
+            );
             finish(op, Status::Failed, text, at).await?;
         }
     }
@@ -500,7 +538,12 @@ fn edit(op: &mut Operation, change: impl FnOnce(&mut Record)) {
 }
 
 /// Writes record and cursor together.
-async fn write(op: &mut Operation, at: &Workplace<'_>, next: Step, change: impl FnOnce(&mut Record)) -> Result<(), Error> {
+async fn write(
+    op: &mut Operation,
+    at: &Workplace<'_>,
+    next: Step,
+    change: impl FnOnce(&mut Record),
+) -> Result<(), Error> {
     edit(op, change);
     op.cursor.step = Some(next);
     op.cursor.since = at.now;

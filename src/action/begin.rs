@@ -97,7 +97,12 @@ fn record(draft: Draft, version: u32, status: Status, description: &str, at: &Wo
 ///
 /// # Errors
 /// If an object belongs to somebody else, or the record cannot be written. Nothing has changed then.
-pub async fn install(draft: Draft, errand: &Errand, newest: Option<&Stored>, at: &Workplace<'_>) -> Result<Operation, Error> {
+pub async fn install(
+    draft: Draft,
+    errand: &Errand,
+    newest: Option<&Stored>,
+    at: &Workplace<'_>,
+) -> Result<Operation, Error> {
     let version = newest.map_or(0, |stored| stored.record.version) + 1;
     let record = record(draft, version, Status::PendingInstall, "Initial install underway", at);
     let adopted = admit(&record, &[], "install", at).await?;
@@ -111,7 +116,13 @@ pub async fn install(draft: Draft, errand: &Errand, newest: Option<&Stored>, at:
 ///
 /// # Errors
 /// As [`install`].
-pub async fn upgrade(draft: Draft, errand: &Errand, newest: &Stored, base: &Stored, at: &Workplace<'_>) -> Result<Operation, Error> {
+pub async fn upgrade(
+    draft: Draft,
+    errand: &Errand,
+    newest: &Stored,
+    base: &Stored,
+    at: &Workplace<'_>,
+) -> Result<Operation, Error> {
     let mut record = record(draft, newest.record.version + 1, Status::PendingUpgrade, "Preparing upgrade", at);
     record.info.first_deployed = newest.record.info.first_deployed.or(Some(at.now));
     record.labels = newest.record.labels.clone();
@@ -133,7 +144,12 @@ pub async fn upgrade(draft: Draft, errand: &Errand, newest: &Stored, base: &Stor
 ///
 /// # Errors
 /// If the record cannot be written.
-pub async fn rollback(errand: &Errand, newest: &Stored, target: &Stored, at: &Workplace<'_>) -> Result<Operation, Error> {
+pub async fn rollback(
+    errand: &Errand,
+    newest: &Stored,
+    target: &Stored,
+    at: &Workplace<'_>,
+) -> Result<Operation, Error> {
     let mut record: Record = (*target.record).clone();
     record.version = newest.record.version + 1;
     record.info.status = Status::PendingRollback;
@@ -164,7 +180,13 @@ pub async fn rollback(errand: &Errand, newest: &Stored, target: &Stored, at: &Wo
 ///
 /// # Errors
 /// If the record cannot be written.
-pub async fn uninstall(action: Action, errand: &Errand, newest: Stored, deployed: Option<u32>, at: &Workplace<'_>) -> Result<Operation, Error> {
+pub async fn uninstall(
+    action: Action,
+    errand: &Errand,
+    newest: Stored,
+    deployed: Option<u32>,
+    at: &Workplace<'_>,
+) -> Result<Operation, Error> {
     let mut record: Record = (*newest.record).clone();
     record.info.status = Status::Uninstalling;
     record.info.deleted = Some(at.now);

@@ -30,7 +30,11 @@ pub enum Established {
 ///
 /// # Errors
 /// If a file cannot be read as objects or the API server refuses one.
-pub async fn install_crds(files: &[(String, String)], policy: CrdPolicy, at: &Workplace<'_>) -> Result<Established, Error> {
+pub async fn install_crds(
+    files: &[(String, String)],
+    policy: CrdPolicy,
+    at: &Workplace<'_>,
+) -> Result<Established, Error> {
     if policy == CrdPolicy::Skip {
         return Ok(Established::All);
     }

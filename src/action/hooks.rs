@@ -20,7 +20,9 @@ pub(crate) fn of_event(record: &Record, event: HookEvent, tests: &(Vec<String>, 
         .hooks
         .iter()
         .enumerate()
-        .filter(|(_, hook)| hook.events.iter().any(|e| e == event.word() || (event == HookEvent::Test && e == "test-success")))
+        .filter(|(_, hook)| {
+            hook.events.iter().any(|e| e == event.word() || (event == HookEvent::Test && e == "test-success"))
+        })
         .filter(|(_, hook)| {
             event != HookEvent::Test
                 || ((tests.0.is_empty() || tests.0.contains(&hook.name)) && !tests.1.contains(&hook.name))
@@ -52,7 +54,12 @@ pub(crate) fn run_mark(record: &Record, event: HookEvent) -> String {
 ///
 /// # Errors
 /// If the stored text cannot be read or a kind is unknown.
-pub(crate) async fn targets(hook: &HookRecord, record: &Record, event: HookEvent, at: &Workplace<'_>) -> Result<Vec<Target>, Error> {
+pub(crate) async fn targets(
+    hook: &HookRecord,
+    record: &Record,
+    event: HookEvent,
+    at: &Workplace<'_>,
+) -> Result<Vec<Target>, Error> {
     let found = at.cluster.targets(&hook.manifest, &record.namespace).await;
     let mut targets = found.map_err(|error| objects::manifest(record.version, error))?;
     for target in &mut targets {
@@ -79,7 +86,12 @@ pub(crate) enum Place {
 ///
 /// # Errors
 /// If it cannot be read or deleted.
-pub(crate) async fn clear(hook: &HookRecord, targets: &[Target], mark: &str, at: &Workplace<'_>) -> Result<Place, Error> {
+pub(crate) async fn clear(
+    hook: &HookRecord,
+    targets: &[Target],
+    mark: &str,
+    at: &Workplace<'_>,
+) -> Result<Place, Error> {
     let mut place = Place::Free;
     for target in targets {
         let Some(live) = at.cluster.get_metadata(&target.id).await? else { continue };
@@ -105,7 +117,9 @@ pub(crate) async fn clear(hook: &HookRecord, targets: &[Target], mark: &str, at:
 pub(crate) async fn is_there(targets: &[Target], mark: &str, at: &Workplace<'_>) -> Result<bool, Error> {
     for target in targets {
         let live = at.cluster.get_metadata(&target.id).await?;
-        if live.is_none_or(|live| live.metadata.annotations.as_ref().and_then(|a| a.get(RUN)).is_none_or(|run| run != mark)) {
+        if live.is_none_or(|live| {
+            live.metadata.annotations.as_ref().and_then(|a| a.get(RUN)).is_none_or(|run| run != mark)
+        }) {
             return Ok(false);
         }
     }
@@ -145,7 +159,13 @@ pub(crate) async fn outcome(targets: &[Target], at: &Workplace<'_>) -> Result<Ho
 ///
 /// # Errors
 /// If an object cannot be deleted.
-pub(crate) async fn clean_up(hook: &HookRecord, record: &Record, event: HookEvent, policy: &str, at: &Workplace<'_>) -> Result<Vec<ObjectId>, Error> {
+pub(crate) async fn clean_up(
+    hook: &HookRecord,
+    record: &Record,
+    event: HookEvent,
+    policy: &str,
+    at: &Workplace<'_>,
+) -> Result<Vec<ObjectId>, Error> {
     if !deletes(hook, policy) {
         return Ok(Vec::new());
     }

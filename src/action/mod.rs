@@ -124,7 +124,14 @@ pub enum Error {
 impl Error {
     /// Whether somebody else wrote the record in between.
     pub fn is_lost_race(&self) -> bool {
-        matches!(self, Self::Storage(release::Error::Conflict { .. } | release::Error::AlreadyExists { .. } | release::Error::NotFound { .. }))
+        matches!(
+            self,
+            Self::Storage(
+                release::Error::Conflict { .. }
+                    | release::Error::AlreadyExists { .. }
+                    | release::Error::NotFound { .. }
+            )
+        )
     }
 
     /// Whether the same step may succeed later without anybody changing anything.

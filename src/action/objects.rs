@@ -2,7 +2,10 @@
 
 use super::{Error, Workplace};
 use crate::{
-    cluster::{self, Apply, Cluster, ObjectId, Outcome, Target, ownership::{self, Origin, Owner}},
+    cluster::{
+        self, Apply, Cluster, ObjectId, Outcome, Target,
+        ownership::{self, Origin, Owner},
+    },
     release::Record,
 };
 use futures::{StreamExt, stream};
@@ -49,7 +52,8 @@ pub fn origin(target: &mut Target, at: &Workplace<'_>) {
 /// # Errors
 /// If it cannot be created.
 pub async fn ensure_namespace(namespace: &str, at: &Workplace<'_>) -> Result<(), Error> {
-    let id = ObjectId { api_version: "v1".into(), kind: "Namespace".into(), namespace: None, name: namespace.to_owned() };
+    let id =
+        ObjectId { api_version: "v1".into(), kind: "Namespace".into(), namespace: None, name: namespace.to_owned() };
     if at.cluster.get_metadata(&id).await?.is_some() {
         return Ok(());
     }
@@ -71,7 +75,13 @@ pub async fn ensure_namespace(namespace: &str, at: &Workplace<'_>) -> Result<(),
 ///
 /// # Errors
 /// If one belongs to another release, or to nobody and may not be taken over; if the API server refuses one.
-pub async fn admit(new: &[Target], old: &[Target], record: &Record, verb: &str, at: &Workplace<'_>) -> Result<Vec<String>, Error> {
+pub async fn admit(
+    new: &[Target],
+    old: &[Target],
+    record: &Record,
+    verb: &str,
+    at: &Workplace<'_>,
+) -> Result<Vec<String>, Error> {
     let how = Apply { manager: at.manager, force: true, dry_run: true, strict: at.options.strict };
     let fresh: Vec<(&Target, bool)> = new
         .iter()
@@ -169,7 +179,12 @@ pub async fn apply(targets: &[Target], at: &Workplace<'_>) -> Result<AppliedAll,
 ///
 /// # Errors
 /// If one cannot be read or deleted.
-pub async fn prune(old: &[Target], new: &[Target], record: &Record, at: &Workplace<'_>) -> Result<Vec<ObjectId>, Error> {
+pub async fn prune(
+    old: &[Target],
+    new: &[Target],
+    record: &Record,
+    at: &Workplace<'_>,
+) -> Result<Vec<ObjectId>, Error> {
     let mut gone = Vec::new();
     // Helm compares by group, kind, namespace and name: the version does not count.
     for target in old.iter().filter(|t| !new.iter().any(|n| n.id.same_object(&t.id))) {

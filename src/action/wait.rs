@@ -82,13 +82,8 @@ impl Waiting {
         at: &Workplace<'_>,
     ) -> Result<Standing, Error> {
         let all = self.looked.is_none_or(|last| at.now.duration_since(last) >= SAFETY_NET);
-        let ids: Vec<ObjectId> = self
-            .unready
-            .keys()
-            .chain(self.failed.keys())
-            .filter(|id| all || changed.contains(*id))
-            .cloned()
-            .collect();
+        let ids: Vec<ObjectId> =
+            self.unready.keys().chain(self.failed.keys()).filter(|id| all || changed.contains(*id)).cloned().collect();
         for id in ids {
             let live = at.cluster.get(&id).await?;
             let live = live.map(|object| serde_json::to_value(object).unwrap_or_default());

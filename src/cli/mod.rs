@@ -1,6 +1,7 @@
 //! The command line: one file per verb. Flags and texts are `helm`'s where helm has the verb.
 
 mod name;
+mod operator;
 mod template;
 mod values;
 
@@ -19,6 +20,8 @@ struct Cli {
 enum Verb {
     /// Render a chart and print the result, without a cluster.
     Template(Box<template::Template>),
+    /// Run the operator.
+    Operator(Box<operator::Operator>),
     /// Print the custom resource definitions.
     Crds,
     /// Print the version.
@@ -50,6 +53,7 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
 fn perform(verb: Verb) -> Result<(), String> {
     match verb {
         Verb::Template(verb) => verb.run(),
+        Verb::Operator(verb) => verb.run().map_err(|error| format!("{error:#}")),
         Verb::Crds => {
             let texts: Vec<String> = crate::crd::manifests()?.into_iter().map(|(_, text)| text).collect();
             print(texts.join("---\n").as_bytes())

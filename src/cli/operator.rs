@@ -13,7 +13,7 @@ use tokio::sync::watch;
 
 /// How logs are written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub enum LogFormat {
+pub(super) enum LogFormat {
     /// One JSON object a line.
     Json,
     /// For people.
@@ -22,7 +22,7 @@ pub enum LogFormat {
 
 /// Where release records are kept.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub enum StorageDriver {
+pub(super) enum StorageDriver {
     /// In Secrets.
     Secret,
     /// In ConfigMaps.
@@ -31,7 +31,7 @@ pub enum StorageDriver {
 
 /// The operator's flags. Each can be given in the environment instead.
 #[derive(Debug, Args)]
-pub struct Operator {
+pub(super) struct Operator {
     /// Kubeconfig file; without it KUBECONFIG, ~/.kube/config or the pod's service account
     #[arg(long, env = "PINTLE_KUBECONFIG")]
     kubeconfig: Option<PathBuf>,
@@ -116,7 +116,7 @@ impl Operator {
     ///
     /// # Errors
     /// If the flags make no sense or the operator cannot run.
-    pub fn run(self) -> anyhow::Result<()> {
+    pub(super) fn run(self) -> anyhow::Result<()> {
         log(self.log_format, &self.log_level)?;
         // Charts may be nested deeply; renders recurse on the threads for blocking work.
         let runtime = tokio::runtime::Builder::new_multi_thread()
@@ -175,8 +175,10 @@ impl Operator {
     }
 
     async fn config(&self) -> anyhow::Result<kube::Config> {
-        let options =
-            kube::config::KubeConfigOptions { context: self.kube_context.clone(), ..kube::config::KubeConfigOptions::default() };
+        let options = kube::config::KubeConfigOptions {
+            context: self.kube_context.clone(),
+            ..kube::config::KubeConfigOptions::default()
+        };
         match &self.kubeconfig {
             Some(path) => {
                 let file = kube::config::Kubeconfig::read_from(path)
@@ -203,7 +205,8 @@ fn host_name() -> String {
 async fn interrupted() {
     use tokio::signal::unix::{SignalKind, signal};
     // Without handlers the default applies: the process ends, which is what was asked for.
-    let (Ok(mut terminate), Ok(mut interrupt)) = (signal(SignalKind::terminate()), signal(SignalKind::interrupt())) else {
+    let (Ok(mut terminate), Ok(mut interrupt)) = (signal(SignalKind::terminate()), signal(SignalKind::interrupt()))
+    else {
         return std::future::pending().await;
     };
     tokio::select! {

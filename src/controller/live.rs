@@ -210,7 +210,9 @@ impl Releases {
     /// Who takes values from this object, if this version of it is news. An object that is gone has no version.
     pub fn by_values(&self, kind: &'static str, namespace: &str, name: &str, version: &str) -> Vec<Key> {
         let mut inner = self.inner();
-        let Some(source) = inner.values.get_mut(&(kind, namespace.to_owned(), name.to_owned())) else { return Vec::new() };
+        let Some(source) = inner.values.get_mut(&(kind, namespace.to_owned(), name.to_owned())) else {
+            return Vec::new();
+        };
         if !version.is_empty() && source.version == version {
             return Vec::new();
         }

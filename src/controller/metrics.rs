@@ -2,7 +2,12 @@
 
 use prometheus_client::{
     encoding::{EncodeLabelSet, EncodeLabelValue, text::encode},
-    metrics::{counter::Counter, family::Family, gauge::Gauge, histogram::{Histogram, exponential_buckets}},
+    metrics::{
+        counter::Counter,
+        family::Family,
+        gauge::Gauge,
+        histogram::{Histogram, exponential_buckets},
+    },
     registry::{Registry, Unit},
 };
 use std::time::Duration;
@@ -95,13 +100,23 @@ impl Metrics {
     /// A registry of these metrics.
     pub fn registry(&self) -> Registry {
         let mut registry = Registry::with_prefix("pintle");
-        registry.register_with_unit("reconcile_duration", "How long reconciles took", Unit::Seconds, self.reconcile_seconds.clone());
+        registry.register_with_unit(
+            "reconcile_duration",
+            "How long reconciles took",
+            Unit::Seconds,
+            self.reconcile_seconds.clone(),
+        );
         registry.register("reconcile_errors", "Reconciles that ended in an error", self.reconcile_errors.clone());
         registry.register("actions", "Actions on releases that ended", self.actions.clone());
         registry.register("release_ready", "1 if the release is ready, else 0", self.release_ready.clone());
         registry.register("api_requests", "Requests to the API server", self.api_requests.clone());
         registry.register("operations_waiting", "Operations that wait for the cluster", self.waiting.clone());
-        registry.register_with_unit("render_duration", "How long renders took", Unit::Seconds, self.render_seconds.clone());
+        registry.register_with_unit(
+            "render_duration",
+            "How long renders took",
+            Unit::Seconds,
+            self.render_seconds.clone(),
+        );
         registry
     }
 }

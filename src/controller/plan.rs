@@ -283,7 +283,10 @@ fn failed(at: &Situation<'_>, newest: &Revision, ours: Option<&Cursor>) -> Next 
         if cursor.generation == at.generation && at.failures.upgrade > 0 {
             return Next::Stalled {
                 reason: "RollbackFailed",
-                message: format!("rollback to revision {} failed: change the release to try again", cursor.target.unwrap_or(0)),
+                message: format!(
+                    "rollback to revision {} failed: change the release to try again",
+                    cursor.target.unwrap_or(0)
+                ),
             };
         }
         return Next::Upgrade { base, why: Why::Failed };
@@ -441,7 +444,15 @@ mod tests {
 
     impl Case {
         fn new(name: &'static str, revisions: Vec<Revision>, expect: Next) -> Self {
-            Self { name, revisions, policy: policy(), failures: Failures::default(), forced: false, generation: 1, expect }
+            Self {
+                name,
+                revisions,
+                policy: policy(),
+                failures: Failures::default(),
+                forced: false,
+                generation: 1,
+                expect,
+            }
         }
 
         fn failures(mut self, install: u32, upgrade: u32) -> Self {
@@ -508,76 +519,214 @@ mod tests {
                 .failures(1, 0)
                 .policy(|p| p.install = remediate(1, false, Undo::Uninstall)),
             Case::new("in sync", vec![ours(1, Deployed, Install, "want")], Next::Keep),
-            Case::new("in sync, but forced", vec![ours(1, Deployed, Install, "want")], Next::Upgrade { base: 1, why: Why::Forced })
-                .forced(),
-            Case::new("something else wanted", vec![ours(1, Deployed, Install, "old")], Next::Upgrade { base: 1, why: Why::OutOfSync }),
-            Case::new("upgrade attempts used up after a rollback", vec![ours(3, Deployed, Rollback, "old"), ours(2, Superseded, Upgrade, "want")], stalled("RetriesExceeded"))
-                .failures(0, 1),
+            Case::new(
+                "in sync, but forced",
+                vec![ours(1, Deployed, Install, "want")],
+                Next::Upgrade { base: 1, why: Why::Forced },
+            )
+            .forced(),
+            Case::new(
+                "something else wanted",
+                vec![ours(1, Deployed, Install, "old")],
+                Next::Upgrade { base: 1, why: Why::OutOfSync },
+            ),
+            Case::new(
+                "upgrade attempts used up after a rollback",
+                vec![ours(3, Deployed, Rollback, "old"), ours(2, Superseded, Upgrade, "want")],
+                stalled("RetriesExceeded"),
+            )
+            .failures(0, 1),
             Case::new("rolled back to what is wanted again", vec![ours(3, Deployed, Rollback, "want")], Next::Keep),
-            Case::new("made by somebody else", vec![foreign(4, Deployed, 1)], Next::Upgrade { base: 4, why: Why::Unmanaged }),
-            Case::new("record altered", vec![Revision { intact: false, ..ours(1, Deployed, Install, "want") }], Next::Upgrade { base: 1, why: Why::Altered }),
-            Case::new("own install unfinished", vec![at_step(ours(1, PendingInstall, Install, "want"), wait.clone())], Next::Resume),
-            Case::new("own upgrade unfinished at a hook", vec![at_step(ours(2, PendingUpgrade, Upgrade, "want"), hook)], Next::Resume),
-            Case::new("own install no longer wanted", vec![at_step(ours(1, PendingInstall, Install, "old"), wait.clone())], abandon())
-                .generation(2),
-            Case::new("own install, other generation but same outcome", vec![at_step(ours(1, PendingInstall, Install, "want"), wait.clone())], Next::Resume)
-                .generation(2),
-            Case::new("own rollback goes on though another chart came", vec![at_step(ours(3, Status::PendingRollback, Rollback, "old"), wait.clone())], Next::Resume),
-            Case::new("own rollback, new generation", vec![at_step(ours(3, Status::PendingRollback, Rollback, "old"), wait)], abandon()).generation(2),
-            Case::new("own removal goes on whatever is wanted", vec![at_step(ours(1, Uninstalling, UninstallRemediation, "old"), Step::Delete)], Next::Resume)
-                .generation(2),
+            Case::new(
+                "made by somebody else",
+                vec![foreign(4, Deployed, 1)],
+                Next::Upgrade { base: 4, why: Why::Unmanaged },
+            ),
+            Case::new(
+                "record altered",
+                vec![Revision { intact: false, ..ours(1, Deployed, Install, "want") }],
+                Next::Upgrade { base: 1, why: Why::Altered },
+            ),
+            Case::new(
+                "own install unfinished",
+                vec![at_step(ours(1, PendingInstall, Install, "want"), wait.clone())],
+                Next::Resume,
+            ),
+            Case::new(
+                "own upgrade unfinished at a hook",
+                vec![at_step(ours(2, PendingUpgrade, Upgrade, "want"), hook)],
+                Next::Resume,
+            ),
+            Case::new(
+                "own install no longer wanted",
+                vec![at_step(ours(1, PendingInstall, Install, "old"), wait.clone())],
+                abandon(),
+            )
+            .generation(2),
+            Case::new(
+                "own install, other generation but same outcome",
+                vec![at_step(ours(1, PendingInstall, Install, "want"), wait.clone())],
+                Next::Resume,
+            )
+            .generation(2),
+            Case::new(
+                "own rollback goes on though another chart came",
+                vec![at_step(ours(3, Status::PendingRollback, Rollback, "old"), wait.clone())],
+                Next::Resume,
+            ),
+            Case::new(
+                "own rollback, new generation",
+                vec![at_step(ours(3, Status::PendingRollback, Rollback, "old"), wait)],
+                abandon(),
+            )
+            .generation(2),
+            Case::new(
+                "own removal goes on whatever is wanted",
+                vec![at_step(ours(1, Uninstalling, UninstallRemediation, "old"), Step::Delete)],
+                Next::Resume,
+            )
+            .generation(2),
             Case::new("tests under way", vec![at_step(ours(1, Deployed, Install, "want"), test.clone())], Next::Resume),
-            Case::new("tests of what is no longer wanted", vec![at_step(ours(1, Deployed, Install, "old"), test)], abandon()),
-            Case::new("somebody else at work", vec![foreign(2, PendingUpgrade, 1)], Next::AwaitForeign { until: now() + SignedDuration::from_mins(4) }),
+            Case::new(
+                "tests of what is no longer wanted",
+                vec![at_step(ours(1, Deployed, Install, "old"), test)],
+                abandon(),
+            ),
+            Case::new(
+                "somebody else at work",
+                vec![foreign(2, PendingUpgrade, 1)],
+                Next::AwaitForeign { until: now() + SignedDuration::from_mins(4) },
+            ),
             Case::new("somebody else died at work", vec![foreign(2, PendingUpgrade, 6)], abandon()),
-            Case::new("foreign failure", vec![foreign(2, Failed, 6), foreign(1, Deployed, 9)], Next::Upgrade { base: 1, why: Why::Unmanaged }),
-            Case::new("install failed, no retries", vec![ours(1, Failed, Install, "want")], stalled("RetriesExceeded")).failures(1, 0),
-            Case::new("install failed, retries left: undo", vec![ours(1, Failed, Install, "want")], Next::UninstallRemediation)
-                .failures(1, 0)
-                .policy(|p| p.install = remediate(1, false, Undo::Uninstall)),
-            Case::new("install failed, the last is undone too", vec![ours(1, Failed, Install, "want")], Next::UninstallRemediation)
-                .failures(2, 0)
-                .policy(|p| p.install = remediate(1, true, Undo::Uninstall)),
-            Case::new("install failed, inputs changed since", vec![ours(1, Failed, Install, "old")], Next::Upgrade { base: 1, why: Why::OutOfSync }),
-            Case::new("install failed, counters reset", vec![ours(1, Failed, Install, "want")], Next::Upgrade { base: 1, why: Why::Failed }),
-            Case::new("upgrade failed, no retries", vec![ours(2, Failed, Upgrade, "want"), ours(1, Deployed, Install, "old")], stalled("RetriesExceeded"))
-                .failures(0, 1),
-            Case::new("upgrade failed: roll back", vec![ours(2, Failed, Upgrade, "want"), ours(1, Deployed, Install, "old")], Next::Rollback { target: 1 })
-                .failures(0, 1)
-                .policy(|p| p.upgrade = remediate(1, true, Undo::Rollback)),
-            Case::new("upgrade failed: uninstall", vec![ours(2, Failed, Upgrade, "want"), ours(1, Deployed, Install, "old")], Next::UninstallRemediation)
-                .failures(0, 1)
-                .policy(|p| p.upgrade = remediate(0, true, Undo::Uninstall)),
-            Case::new("rollback passes over what failed its tests", vec![ours(3, Failed, Upgrade, "want"), tested(ours(2, Superseded, Upgrade, "x"), false), ours(1, Superseded, Install, "old")], Next::Rollback { target: 1 })
-                .failures(0, 1)
-                .policy(|p| p.upgrade = remediate(1, true, Undo::Rollback)),
-            Case::new("nowhere to roll back to", vec![ours(2, Failed, Upgrade, "want"), ours(1, Uninstalled, Install, "old"), ours(1, Deployed, Install, "old")].into_iter().take(1).chain([tested(ours(1, Superseded, Install, "old"), false)]).collect(), stalled("MissingRollbackTarget"))
-                .failures(0, 1)
-                .policy(|p| p.upgrade = remediate(1, true, Undo::Rollback)),
-            Case::new("retry on failure, not yet", vec![ours(2, Failed, Upgrade, "want"), ours(1, Deployed, Install, "old")], Next::RetryAt(minutes_ago(10) + SignedDuration::from_mins(15)))
-                .failures(0, 1)
-                .policy(|p| p.upgrade = Strategy::Retry { after: SignedDuration::from_mins(15) }),
-            Case::new("retry on failure, due", vec![ours(2, Failed, Upgrade, "want"), ours(1, Deployed, Install, "old")], Next::Upgrade { base: 1, why: Why::Failed })
-                .failures(0, 9)
-                .policy(|p| p.upgrade = Strategy::Retry { after: SignedDuration::from_mins(5) }),
-            Case::new("the rollback failed too", vec![ours(3, Failed, Rollback, "old"), ours(2, Failed, Upgrade, "want")], stalled("RollbackFailed")).failures(0, 1),
-            Case::new("uninstalled with history kept", vec![ours(1, Uninstalled, Action::Uninstall, "want")], stalled("NameInUse")),
-            Case::new("uninstalled with history kept, replace", vec![foreign(1, Uninstalled, 9)], Next::Install).policy(|p| p.replace = true),
-            Case::new("our remediation kept its history", vec![ours(1, Uninstalled, UninstallRemediation, "want")], Next::Install)
-                .failures(1, 0)
-                .policy(|p| p.install = remediate(1, false, Undo::Uninstall)),
+            Case::new(
+                "foreign failure",
+                vec![foreign(2, Failed, 6), foreign(1, Deployed, 9)],
+                Next::Upgrade { base: 1, why: Why::Unmanaged },
+            ),
+            Case::new("install failed, no retries", vec![ours(1, Failed, Install, "want")], stalled("RetriesExceeded"))
+                .failures(1, 0),
+            Case::new(
+                "install failed, retries left: undo",
+                vec![ours(1, Failed, Install, "want")],
+                Next::UninstallRemediation,
+            )
+            .failures(1, 0)
+            .policy(|p| p.install = remediate(1, false, Undo::Uninstall)),
+            Case::new(
+                "install failed, the last is undone too",
+                vec![ours(1, Failed, Install, "want")],
+                Next::UninstallRemediation,
+            )
+            .failures(2, 0)
+            .policy(|p| p.install = remediate(1, true, Undo::Uninstall)),
+            Case::new(
+                "install failed, inputs changed since",
+                vec![ours(1, Failed, Install, "old")],
+                Next::Upgrade { base: 1, why: Why::OutOfSync },
+            ),
+            Case::new(
+                "install failed, counters reset",
+                vec![ours(1, Failed, Install, "want")],
+                Next::Upgrade { base: 1, why: Why::Failed },
+            ),
+            Case::new(
+                "upgrade failed, no retries",
+                vec![ours(2, Failed, Upgrade, "want"), ours(1, Deployed, Install, "old")],
+                stalled("RetriesExceeded"),
+            )
+            .failures(0, 1),
+            Case::new(
+                "upgrade failed: roll back",
+                vec![ours(2, Failed, Upgrade, "want"), ours(1, Deployed, Install, "old")],
+                Next::Rollback { target: 1 },
+            )
+            .failures(0, 1)
+            .policy(|p| p.upgrade = remediate(1, true, Undo::Rollback)),
+            Case::new(
+                "upgrade failed: uninstall",
+                vec![ours(2, Failed, Upgrade, "want"), ours(1, Deployed, Install, "old")],
+                Next::UninstallRemediation,
+            )
+            .failures(0, 1)
+            .policy(|p| p.upgrade = remediate(0, true, Undo::Uninstall)),
+            Case::new(
+                "rollback passes over what failed its tests",
+                vec![
+                    ours(3, Failed, Upgrade, "want"),
+                    tested(ours(2, Superseded, Upgrade, "x"), false),
+                    ours(1, Superseded, Install, "old"),
+                ],
+                Next::Rollback { target: 1 },
+            )
+            .failures(0, 1)
+            .policy(|p| p.upgrade = remediate(1, true, Undo::Rollback)),
+            Case::new(
+                "nowhere to roll back to",
+                vec![
+                    ours(2, Failed, Upgrade, "want"),
+                    ours(1, Uninstalled, Install, "old"),
+                    ours(1, Deployed, Install, "old"),
+                ]
+                .into_iter()
+                .take(1)
+                .chain([tested(ours(1, Superseded, Install, "old"), false)])
+                .collect(),
+                stalled("MissingRollbackTarget"),
+            )
+            .failures(0, 1)
+            .policy(|p| p.upgrade = remediate(1, true, Undo::Rollback)),
+            Case::new(
+                "retry on failure, not yet",
+                vec![ours(2, Failed, Upgrade, "want"), ours(1, Deployed, Install, "old")],
+                Next::RetryAt(minutes_ago(10) + SignedDuration::from_mins(15)),
+            )
+            .failures(0, 1)
+            .policy(|p| p.upgrade = Strategy::Retry { after: SignedDuration::from_mins(15) }),
+            Case::new(
+                "retry on failure, due",
+                vec![ours(2, Failed, Upgrade, "want"), ours(1, Deployed, Install, "old")],
+                Next::Upgrade { base: 1, why: Why::Failed },
+            )
+            .failures(0, 9)
+            .policy(|p| p.upgrade = Strategy::Retry { after: SignedDuration::from_mins(5) }),
+            Case::new(
+                "the rollback failed too",
+                vec![ours(3, Failed, Rollback, "old"), ours(2, Failed, Upgrade, "want")],
+                stalled("RollbackFailed"),
+            )
+            .failures(0, 1),
+            Case::new(
+                "uninstalled with history kept",
+                vec![ours(1, Uninstalled, Action::Uninstall, "want")],
+                stalled("NameInUse"),
+            ),
+            Case::new("uninstalled with history kept, replace", vec![foreign(1, Uninstalled, 9)], Next::Install)
+                .policy(|p| p.replace = true),
+            Case::new(
+                "our remediation kept its history",
+                vec![ours(1, Uninstalled, UninstallRemediation, "want")],
+                Next::Install,
+            )
+            .failures(1, 0)
+            .policy(|p| p.install = remediate(1, false, Undo::Uninstall)),
             Case::new("not yet tested", vec![ours(1, Deployed, Install, "want")], Next::Test).policy(|p| p.test = true),
-            Case::new("tested", vec![tested(ours(1, Deployed, Install, "want"), true)], Next::Keep).policy(|p| p.test = true),
-            Case::new("test failed, ignored", vec![tested(ours(1, Deployed, Install, "want"), false)], Next::Keep).policy(|p| {
-                p.test = true;
-                p.tests_matter = (false, true);
-            }),
-            Case::new("test of an upgrade failed: roll back", vec![tested(ours(2, Deployed, Upgrade, "want"), false), ours(1, Superseded, Install, "old")], Next::Rollback { target: 1 })
-                .failures(0, 1)
+            Case::new("tested", vec![tested(ours(1, Deployed, Install, "want"), true)], Next::Keep)
+                .policy(|p| p.test = true),
+            Case::new("test failed, ignored", vec![tested(ours(1, Deployed, Install, "want"), false)], Next::Keep)
                 .policy(|p| {
                     p.test = true;
-                    p.upgrade = remediate(1, true, Undo::Rollback);
+                    p.tests_matter = (false, true);
                 }),
+            Case::new(
+                "test of an upgrade failed: roll back",
+                vec![tested(ours(2, Deployed, Upgrade, "want"), false), ours(1, Superseded, Install, "old")],
+                Next::Rollback { target: 1 },
+            )
+            .failures(0, 1)
+            .policy(|p| {
+                p.test = true;
+                p.upgrade = remediate(1, true, Undo::Rollback);
+            }),
         ] {
             check(&case);
         }
@@ -586,7 +735,8 @@ mod tests {
     #[test]
     fn two_objects_do_not_share_a_release() {
         let mut other = ours(1, Status::Deployed, Action::Install, "want");
-        other.cursor.as_mut().unwrap().holder = Holder { namespace: "shop".into(), name: "other".into(), uid: "u2".into() };
+        other.cursor.as_mut().unwrap().holder =
+            Holder { namespace: "shop".into(), name: "other".into(), uid: "u2".into() };
         check(&Case::new("held by another", vec![other.clone()], stalled("ReleaseHeld")));
         // Deleted and made again under its name: goes on where the old one was.
         other.cursor.as_mut().unwrap().holder = Holder { uid: "u0".into(), ..holder() };

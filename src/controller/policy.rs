@@ -5,8 +5,8 @@ use crate::{
     action::{Action, CrdPolicy, Options},
     cluster::Propagation,
     crd::{
-        CrdsPolicy, DeletionPropagation, Duration, HelmRelease, HelmReleaseSpec, Install, InstallRemediation, RemediationStrategy,
-        StrategyName, Upgrade, UpgradeRemediation,
+        CrdsPolicy, DeletionPropagation, Duration, HelmRelease, HelmReleaseSpec, Install, InstallRemediation,
+        RemediationStrategy, StrategyName, Upgrade, UpgradeRemediation,
     },
 };
 use aws_lc_rs::digest::{SHA256, digest};
@@ -133,8 +133,12 @@ pub fn options(spec: &HelmReleaseSpec, action: Action) -> Options {
     let general = duration(spec.timeout.as_ref()).unwrap_or(TIMEOUT);
     // (own timeout, waits, for Jobs too, hooks)
     let (timeout, wait, jobs, hooks) = match action {
-        Action::Install => (&install.timeout, !install.disable_wait, !install.disable_wait_for_jobs, !install.disable_hooks),
-        Action::Upgrade => (&upgrade.timeout, !upgrade.disable_wait, !upgrade.disable_wait_for_jobs, !upgrade.disable_hooks),
+        Action::Install => {
+            (&install.timeout, !install.disable_wait, !install.disable_wait_for_jobs, !install.disable_hooks)
+        }
+        Action::Upgrade => {
+            (&upgrade.timeout, !upgrade.disable_wait, !upgrade.disable_wait_for_jobs, !upgrade.disable_hooks)
+        }
         Action::Rollback => {
             (&rollback.timeout, !rollback.disable_wait, !rollback.disable_wait_for_jobs, !rollback.disable_hooks)
         }
@@ -213,7 +217,11 @@ mod tests {
             (json!({"releaseName": long}), format!("{}-11ee391211c6", "a".repeat(40)), "shop", "shop"),
         ] {
             let place = place(&release(spec.clone()));
-            assert_eq!((place.name, place.namespace.as_str(), place.storage_namespace.as_str()), (name, namespace, storage), "{spec}");
+            assert_eq!(
+                (place.name, place.namespace.as_str(), place.storage_namespace.as_str()),
+                (name, namespace, storage),
+                "{spec}"
+            );
         }
     }
 

@@ -19,8 +19,8 @@ use crate::{
         self, Action, Cursor, Holder, Operation, Outcome, Progress, Workplace,
         advance::{self},
         begin::{self, Errand},
-        records,
         cursor::ANNOTATION,
+        records,
     },
     cluster::Cluster,
     crd::{DeletionPolicy, HelmRelease, conditions},
@@ -71,11 +71,17 @@ impl From<action::Error> for Trouble {
         }
         let reason = match &error {
             action::Error::Foreign(_) => "ObjectInUse",
-            action::Error::Objects(errors) if errors.iter().any(|e| e.class() == crate::cluster::Class::Forbidden) => "AccessDenied",
+            action::Error::Objects(errors) if errors.iter().any(|e| e.class() == crate::cluster::Class::Forbidden) => {
+                "AccessDenied"
+            }
             action::Error::Objects(_) => "InvalidObject",
             action::Error::Cluster(crate::cluster::Error::UnknownKind { .. }) => "InvalidObject",
             action::Error::Cluster(e) if e.class() == crate::cluster::Class::Forbidden => "AccessDenied",
-            action::Error::Storage(crate::release::Error::Cluster(e)) if e.class() == crate::cluster::Class::Forbidden => "AccessDenied",
+            action::Error::Storage(crate::release::Error::Cluster(e))
+                if e.class() == crate::cluster::Class::Forbidden =>
+            {
+                "AccessDenied"
+            }
             _ => "ReconcileError",
         };
         Self::Retry { reason, message: error.to_string() }
@@ -130,7 +136,8 @@ struct Run<'a> {
 impl<'a> Run<'a> {
     fn new(release: &'a HelmRelease, ctx: &'a Arc<Context>, key: &'a Key, cell: &'a Cell, live: &'a mut Live) -> Self {
         let report = Report::new(release, live, Timestamp::now());
-        let holder = Holder { namespace: key.namespace.clone(), name: key.name.clone(), uid: release.uid().unwrap_or_default() };
+        let holder =
+            Holder { namespace: key.namespace.clone(), name: key.name.clone(), uid: release.uid().unwrap_or_default() };
         Self { release, ctx, key, cell, live, report, holder, place: policy::place(release) }
     }
 
@@ -279,7 +286,8 @@ impl<'a> Run<'a> {
                     return Ok(Turn::After(until_then(until)));
                 }
                 (Next::RetryAt(at), _) => {
-                    let last = self.report.message(conditions::RELEASED).unwrap_or("the last attempt failed").to_owned();
+                    let last =
+                        self.report.message(conditions::RELEASED).unwrap_or("the last attempt failed").to_owned();
                     self.report.observed();
                     self.report.conditions().retrying("UpgradeFailed", &format!("{last}; next attempt at {at:.0}"));
                     return Ok(Turn::After(until_then(at)));
@@ -345,7 +353,8 @@ impl<'a> Run<'a> {
     fn is_outdated(&self) -> bool {
         let reference = ObjectRef::<HelmRelease>::new(&self.key.name).within(&self.key.namespace);
         self.ctx.releases.get(&reference).is_some_and(|latest| {
-            latest.metadata.generation > self.release.metadata.generation || latest.metadata.deletion_timestamp.is_some()
+            latest.metadata.generation > self.release.metadata.generation
+                || latest.metadata.deletion_timestamp.is_some()
         })
     }
 
@@ -481,7 +490,12 @@ impl<'a> Run<'a> {
             let ready = match tested {
                 Some(true) if self.release.spec.test.as_ref().is_some_and(|t| t.enable) => {
                     let message = format!("Helm test succeeded for release {}", self.title(&newest));
-                    self.report.conditions().set(conditions::TEST_SUCCESS, conditions::Status::True, "TestSucceeded", &message);
+                    self.report.conditions().set(
+                        conditions::TEST_SUCCESS,
+                        conditions::Status::True,
+                        "TestSucceeded",
+                        &message,
+                    );
                     ("TestSucceeded", message)
                 }
                 _ => (reason, message),
@@ -537,15 +551,16 @@ impl<'a> Run<'a> {
         at: &Workplace<'_>,
     ) -> Result<Result<Rendered, Turn>, Trouble> {
         let chart = resolve::chart(wanted, self.ctx).await.map_err(Trouble::Blocked)?;
-        let established =
-            action::install_crds(&render_release::crds(&chart.chart), policy::crds(&self.release.spec, action), at).await?;
+        let definitions = render_release::crds(&chart.chart, &wanted.values).map_err(Trouble::Blocked)?;
+        let established = action::install_crds(&definitions, policy::crds(&self.release.spec, action), at).await?;
         if let action::Established::Waits(why) = established {
             self.report.conditions().reconciling("Progressing", &format!("waits for {why}"));
             return Ok(Err(Turn::After(Duration::from_millis(250))));
         }
-        let rendered = render_release::render(self.release, self.ctx, cluster, &chart, wanted, &self.place, action, revision)
-            .await
-            .map_err(Trouble::Blocked)?;
+        let rendered =
+            render_release::render(self.release, self.ctx, cluster, &chart, wanted, &self.place, action, revision)
+                .await
+                .map_err(Trouble::Blocked)?;
         // Helm 2's way to bring definitions along: never changed once they are there.
         match action::install_crds(&rendered.definitions, action::CrdPolicy::Create, at).await? {
             action::Established::All => Ok(Ok(rendered)),
@@ -556,10 +571,16 @@ impl<'a> Run<'a> {
         }
     }
 
-    async fn install(&mut self, wanted: &Wanted, cluster: &Arc<Cluster>, storage: &Storage) -> Result<Option<Turn>, Trouble> {
+    async fn install(
+        &mut self,
+        wanted: &Wanted,
+        cluster: &Arc<Cluster>,
+        storage: &Storage,
+    ) -> Result<Option<Turn>, Trouble> {
         let newest = self.live.history.as_ref().and_then(|h| h.first()).map(|s| s.revision.version);
         let revision = newest.unwrap_or(0) + 1;
-        self.say_progress(&format!("installs revision {revision} of chart {}@{}", wanted.chart, wanted.version)).await?;
+        self.say_progress(&format!("installs revision {revision} of chart {}@{}", wanted.chart, wanted.version))
+            .await?;
         let options = policy::options(&self.release.spec, Action::Install);
         let ctx = self.ctx.clone();
         let holder = self.holder.clone();
@@ -581,22 +602,33 @@ impl<'a> Run<'a> {
         Ok(None)
     }
 
-    async fn upgrade(&mut self, wanted: &Wanted, base: u32, why: Why, cluster: &Arc<Cluster>, storage: &Storage) -> Result<Option<Turn>, Trouble> {
+    async fn upgrade(
+        &mut self,
+        wanted: &Wanted,
+        base: u32,
+        why: Why,
+        cluster: &Arc<Cluster>,
+        storage: &Storage,
+    ) -> Result<Option<Turn>, Trouble> {
         let newest_version = self.live.history.as_ref().and_then(|h| h.first()).map_or(0, |s| s.revision.version);
         let revision = newest_version + 1;
         match why {
             Why::Unmanaged => {
-                let note = format!("revision {newest_version} was not made by this HelmRelease: upgrading to what the spec says");
+                let note = format!(
+                    "revision {newest_version} was not made by this HelmRelease: upgrading to what the spec says"
+                );
                 self.announce(true, "ReleaseChangedOutside", &note).await;
             }
             Why::Altered => {
-                let note = format!("the record of revision {newest_version} was altered: upgrading to what the spec says");
+                let note =
+                    format!("the record of revision {newest_version} was altered: upgrading to what the spec says");
                 self.announce(true, "RecordAltered", &note).await;
             }
             Why::OutOfSync | Why::Failed | Why::Forced => {}
         }
         self.live.forced = false;
-        self.say_progress(&format!("upgrades to revision {revision} with chart {}@{}", wanted.chart, wanted.version)).await?;
+        self.say_progress(&format!("upgrades to revision {revision} with chart {}@{}", wanted.chart, wanted.version))
+            .await?;
         let options = policy::options(&self.release.spec, Action::Upgrade);
         let ctx = self.ctx.clone();
         let holder = self.holder.clone();
@@ -751,7 +783,9 @@ impl<'a> Run<'a> {
     /// The cursor in memory may be ahead of the one that is written; the planner needs the written one's step only.
     fn note_cursor(&mut self, operation: &Operation) {
         let version = operation.stored.record.version;
-        if let Some(summary) = self.live.history.as_mut().and_then(|h| h.iter_mut().find(|s| s.revision.version == version)) {
+        if let Some(summary) =
+            self.live.history.as_mut().and_then(|h| h.iter_mut().find(|s| s.revision.version == version))
+        {
             summary.revision.cursor = Some(operation.cursor.clone());
         }
     }
@@ -791,48 +825,81 @@ impl<'a> Run<'a> {
             _ => {}
         }
         let (kind, status, reason, message) = match (&outcome, action) {
-            (Outcome::Succeeded, Action::Test) => {
-                (conditions::TEST_SUCCESS, conditions::Status::True, "TestSucceeded", format!("Helm test succeeded for release {title}"))
-            }
-            (Outcome::Failed(why), Action::Test) => {
-                (conditions::TEST_SUCCESS, conditions::Status::False, "TestFailed", format!("Helm test failed for release {title}: {why}"))
-            }
+            (Outcome::Succeeded, Action::Test) => (
+                conditions::TEST_SUCCESS,
+                conditions::Status::True,
+                "TestSucceeded",
+                format!("Helm test succeeded for release {title}"),
+            ),
+            (Outcome::Failed(why), Action::Test) => (
+                conditions::TEST_SUCCESS,
+                conditions::Status::False,
+                "TestFailed",
+                format!("Helm test failed for release {title}: {why}"),
+            ),
             (Outcome::Succeeded, Action::Rollback) => (
                 conditions::REMEDIATED,
                 conditions::Status::True,
                 "RollbackSucceeded",
-                format!("Helm rollback to revision {} succeeded for release {title}", operation.cursor.target.unwrap_or(0)),
+                format!(
+                    "Helm rollback to revision {} succeeded for release {title}",
+                    operation.cursor.target.unwrap_or(0)
+                ),
             ),
-            (Outcome::Failed(why), Action::Rollback) => {
-                (conditions::REMEDIATED, conditions::Status::False, "RollbackFailed", format!("Helm rollback failed for release {title}: {why}"))
-            }
+            (Outcome::Failed(why), Action::Rollback) => (
+                conditions::REMEDIATED,
+                conditions::Status::False,
+                "RollbackFailed",
+                format!("Helm rollback failed for release {title}: {why}"),
+            ),
             (Outcome::Succeeded, Action::UninstallRemediation) => (
                 conditions::REMEDIATED,
                 conditions::Status::True,
                 "UninstallSucceeded",
                 format!("Helm uninstall remediation succeeded for release {title}"),
             ),
-            (Outcome::Failed(why), Action::UninstallRemediation) => {
-                (conditions::REMEDIATED, conditions::Status::False, "UninstallFailed", format!("Helm uninstall remediation failed for release {title}: {why}"))
-            }
-            (Outcome::Succeeded, Action::Install) => {
-                (conditions::RELEASED, conditions::Status::True, "InstallSucceeded", format!("Helm install succeeded for release {title}"))
-            }
-            (Outcome::Succeeded, Action::Upgrade) => {
-                (conditions::RELEASED, conditions::Status::True, "UpgradeSucceeded", format!("Helm upgrade succeeded for release {title}"))
-            }
-            (Outcome::Succeeded, Action::Uninstall) => {
-                (conditions::RELEASED, conditions::Status::False, "UninstallSucceeded", format!("Helm uninstall succeeded for release {title}"))
-            }
-            (Outcome::Failed(why), Action::Install) => {
-                (conditions::RELEASED, conditions::Status::False, "InstallFailed", format!("Helm install failed for release {title}: {why}"))
-            }
-            (Outcome::Failed(why), Action::Upgrade) => {
-                (conditions::RELEASED, conditions::Status::False, "UpgradeFailed", format!("Helm upgrade failed for release {title}: {why}"))
-            }
-            (Outcome::Failed(why), Action::Uninstall) => {
-                (conditions::RELEASED, conditions::Status::False, "UninstallFailed", format!("Helm uninstall failed for release {title}: {why}"))
-            }
+            (Outcome::Failed(why), Action::UninstallRemediation) => (
+                conditions::REMEDIATED,
+                conditions::Status::False,
+                "UninstallFailed",
+                format!("Helm uninstall remediation failed for release {title}: {why}"),
+            ),
+            (Outcome::Succeeded, Action::Install) => (
+                conditions::RELEASED,
+                conditions::Status::True,
+                "InstallSucceeded",
+                format!("Helm install succeeded for release {title}"),
+            ),
+            (Outcome::Succeeded, Action::Upgrade) => (
+                conditions::RELEASED,
+                conditions::Status::True,
+                "UpgradeSucceeded",
+                format!("Helm upgrade succeeded for release {title}"),
+            ),
+            (Outcome::Succeeded, Action::Uninstall) => (
+                conditions::RELEASED,
+                conditions::Status::False,
+                "UninstallSucceeded",
+                format!("Helm uninstall succeeded for release {title}"),
+            ),
+            (Outcome::Failed(why), Action::Install) => (
+                conditions::RELEASED,
+                conditions::Status::False,
+                "InstallFailed",
+                format!("Helm install failed for release {title}: {why}"),
+            ),
+            (Outcome::Failed(why), Action::Upgrade) => (
+                conditions::RELEASED,
+                conditions::Status::False,
+                "UpgradeFailed",
+                format!("Helm upgrade failed for release {title}: {why}"),
+            ),
+            (Outcome::Failed(why), Action::Uninstall) => (
+                conditions::RELEASED,
+                conditions::Status::False,
+                "UninstallFailed",
+                format!("Helm uninstall failed for release {title}: {why}"),
+            ),
         };
         if matches!(action, Action::Install | Action::Upgrade) {
             self.report.conditions().remove(conditions::REMEDIATED);
@@ -877,7 +944,8 @@ impl<'a> Run<'a> {
                 return self.let_go().await;
             };
             let cursor = newest.revision.cursor.as_ref();
-            let ours = cursor.is_some_and(|c| c.holder.namespace == self.holder.namespace && c.holder.name == self.holder.name);
+            let ours = cursor
+                .is_some_and(|c| c.holder.namespace == self.holder.namespace && c.holder.name == self.holder.name);
             // Nothing of ours: records of another holder, or of somebody who never handed over.
             if !ours && (cursor.is_some() || self.report.status.storage_namespace.is_none()) {
                 return self.let_go().await;
@@ -887,21 +955,19 @@ impl<'a> Run<'a> {
             }
             let under_way = cursor.filter(|c| c.step.is_some() && c.holder == self.holder).map(|c| c.doing());
             match under_way {
-                Some(Action::Uninstall | Action::UninstallRemediation) => {
-                    match self.step(&cluster, &storage).await? {
-                        Some(turn) => return Ok(turn),
-                        None if conditions::find(&self.report.status.conditions, conditions::RELEASED)
-                            .is_some_and(|c| c.reason == "UninstallFailed")
-                            && self.live.operation.is_none()
-                            && self.live.history.is_some() =>
-                        {
-                            let message = self.report.message(conditions::RELEASED).unwrap_or_default().to_owned();
-                            self.live.history = None;
-                            return Err(Trouble::Retry { reason: "UninstallFailed", message });
-                        }
-                        None => {}
+                Some(Action::Uninstall | Action::UninstallRemediation) => match self.step(&cluster, &storage).await? {
+                    Some(turn) => return Ok(turn),
+                    None if conditions::find(&self.report.status.conditions, conditions::RELEASED)
+                        .is_some_and(|c| c.reason == "UninstallFailed")
+                        && self.live.operation.is_none()
+                        && self.live.history.is_some() =>
+                    {
+                        let message = self.report.message(conditions::RELEASED).unwrap_or_default().to_owned();
+                        self.live.history = None;
+                        return Err(Trouble::Retry { reason: "UninstallFailed", message });
                     }
-                }
+                    None => {}
+                },
                 // Whatever else is under way is overtaken.
                 _ => {
                     self.report.conditions().reconciling("Progressing", "uninstalls the release");
@@ -921,7 +987,8 @@ impl<'a> Run<'a> {
     }
 
     async fn finalizer(&self, wanted: bool) -> Result<(), Trouble> {
-        let mut finalizers: Vec<String> = self.release.finalizers().iter().filter(|f| *f != FINALIZER).cloned().collect();
+        let mut finalizers: Vec<String> =
+            self.release.finalizers().iter().filter(|f| *f != FINALIZER).cloned().collect();
         if wanted {
             finalizers.push(FINALIZER.to_owned());
         }
@@ -968,7 +1035,9 @@ fn summarise(stored: &Stored) -> Summary {
             .hooks
             .iter()
             .filter(|h| h.events.iter().any(|e| e == "test" || e == "test-success") && h.last_run.started_at.is_some())
-            .map(|h| (h.name.clone(), h.last_run.started_at, h.last_run.completed_at, h.last_run.phase.as_str().to_owned()))
+            .map(|h| {
+                (h.name.clone(), h.last_run.started_at, h.last_run.completed_at, h.last_run.phase.as_str().to_owned())
+            })
             .collect(),
         resource_version: stored.resource_version.clone(),
     }
@@ -989,7 +1058,10 @@ fn until_then(then: Timestamp) -> Duration {
 
 /// The interval, give or take a twentieth, so that releases of one age do not stay in step.
 fn jittered(interval: Option<SignedDuration>) -> Duration {
-    let interval = interval.and_then(|i| Duration::try_from(i).ok()).unwrap_or(Duration::from_secs(60)).max(Duration::from_secs(1));
+    let interval = interval
+        .and_then(|i| Duration::try_from(i).ok())
+        .unwrap_or(Duration::from_secs(60))
+        .max(Duration::from_secs(1));
     let mut byte = [0_u8; 1];
     // Without randomness there is no jitter; nothing else is lost.
     let _ = aws_lc_rs::rand::fill(&mut byte);

@@ -8,12 +8,13 @@ use super::{
 };
 use crate::{
     action::{Action, begin::Draft},
-    chart::{Chart, Frozen, record::to_record_json},
+    chart::{Chart, Crd, Frozen, dependencies::Instance, record::to_record_json},
     cluster::{self, Class, Cluster, ObjectId},
     crd::HelmRelease,
     release::{HookRecord, LastRun, RawChart},
     render::{
-        self, Capabilities, Hook, HookEvent, Machine, Options, Release, RenderError, RenderRequest, capabilities::KubeVersion, convert, host::Host,
+        self, Capabilities, Hook, HookEvent, Machine, Options, Release, RenderError, RenderRequest,
+        capabilities::KubeVersion, convert, host::Host,
     },
 };
 use pintle_golib::time::{Time, Zone};
@@ -37,17 +38,16 @@ pub struct Rendered {
     pub warnings: Vec<String>,
 }
 
-/// The files of `crds/` of a chart and the charts in it: path and text.
-pub fn crds(chart: &Chart) -> Vec<(String, String)> {
-    let mut files = Vec::new();
-    gather(chart, &mut files);
-    files
-}
-
-fn gather(chart: &Chart, files: &mut Vec<(String, String)>) {
-    for crd in chart.crds() {
-        files.push((crd.path, String::from_utf8_lossy(&crd.file.data).into_owned()));
-    }
+/// The files of `crds/` of a chart and of the subcharts that these values enable: path and text.
+///
+/// # Errors
+/// If the values cannot be put together; the text is Helm's.
+pub fn crds(chart: &Arc<Chart>, values: &serde_json::Value) -> Result<Vec<(String, String)>, Blocked> {
+    let failed = |message: String| Blocked::until_change("ValuesError", message);
+    let user = Frozen::try_from(values).map_err(|error| failed(error.to_string()))?.thaw_table();
+    let instance = Instance::process(chart, &user, &mut Vec::new()).map_err(|error| failed(error.to_string()))?;
+    let text = |crd: Crd| (crd.path, String::from_utf8_lossy(&crd.file.data).into_owned());
+    Ok(instance.crds().into_iter().map(text).collect())
 }
 
 /// Renders.
@@ -83,7 +83,8 @@ pub async fn render(
         Action::Install => spec.install.as_ref().is_some_and(|i| i.disable_schema_validation),
         _ => spec.upgrade.as_ref().is_some_and(|u| u.disable_schema_validation),
     };
-    let values = Frozen::try_from(&*wanted.values).map_err(|error| Blocked::until_change("ValuesError", error.to_string()))?;
+    let values =
+        Frozen::try_from(&*wanted.values).map_err(|error| Blocked::until_change("ValuesError", error.to_string()))?;
     let request = RenderRequest {
         chart: chart.compiled.clone(),
         values,
@@ -113,7 +114,8 @@ pub async fn render(
         Ok(Err(error)) => return Err(Blocked::for_now(failed, format!("{title}: {error}"))),
         Err(error) => return Err(Blocked::for_now(failed, format!("{title}: the render was interrupted: {error}"))),
     };
-    draft(rendered, chart, wanted, place).map_err(|message| Blocked::until_change(failed, format!("{title}: {message}")))
+    draft(rendered, chart, wanted, place)
+        .map_err(|message| Blocked::until_change(failed, format!("{title}: {message}")))
 }
 
 fn unreachable(reason: &'static str, error: &cluster::Error) -> Blocked {
@@ -212,7 +214,8 @@ impl Host for Eyes {
         if !self.dns {
             return String::new();
         }
-        let found = self.runtime.block_on(async { tokio::time::timeout(LOOKUP, tokio::net::lookup_host((name, 0))).await });
+        let found =
+            self.runtime.block_on(async { tokio::time::timeout(LOOKUP, tokio::net::lookup_host((name, 0))).await });
         match found {
             Ok(Ok(mut addresses)) => addresses.next().map(|a| a.ip().to_string()).unwrap_or_default(),
             _ => String::new(),

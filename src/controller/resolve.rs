@@ -81,7 +81,12 @@ impl Blocked {
 ///
 /// # Errors
 /// What stands in the way.
-pub async fn resolve(release: &HelmRelease, ctx: &Context, live: &mut Live, cluster: &Cluster) -> Result<Wanted, Blocked> {
+pub async fn resolve(
+    release: &HelmRelease,
+    ctx: &Context,
+    live: &mut Live,
+    cluster: &Cluster,
+) -> Result<Wanted, Blocked> {
     unsupported(release)?;
     dependencies(release, ctx)?;
     let (repository, entry) = locate(release, ctx)?;
@@ -106,7 +111,11 @@ pub async fn resolve(release: &HelmRelease, ctx: &Context, live: &mut Live, clus
         values: composed.values,
         repository,
         entry: Arc::new(entry),
-        values_files: spec.chart.as_ref().map(|c| (c.spec.values_files.clone(), c.spec.ignore_missing_values_files)).unwrap_or_default(),
+        values_files: spec
+            .chart
+            .as_ref()
+            .map(|c| (c.spec.values_files.clone(), c.spec.ignore_missing_values_files))
+            .unwrap_or_default(),
     })
 }
 
@@ -123,7 +132,10 @@ fn unsupported(release: &HelmRelease) -> Result<(), Blocked> {
         ("spec.dependsOn[].readyExpr", spec.depends_on.iter().any(|d| d.ready_expr.is_some())),
     ] {
         if set {
-            return Err(Blocked::for_good("UnsupportedField", format!("{field} is not supported yet: remove it to go on without it")));
+            return Err(Blocked::for_good(
+                "UnsupportedField",
+                format!("{field} is not supported yet: remove it to go on without it"),
+            ));
         }
     }
     Ok(())
@@ -136,7 +148,10 @@ fn dependencies(release: &HelmRelease, ctx: &Context) -> Result<(), Blocked> {
         let name = format!("{namespace}/{}", dependency.name);
         let found = ctx.releases.get(&ObjectRef::new(&dependency.name).within(namespace));
         let Some(found) = found else {
-            return Err(Blocked::until_change("DependencyNotReady", format!("dependency HelmRelease {name} does not exist")));
+            return Err(Blocked::until_change(
+                "DependencyNotReady",
+                format!("dependency HelmRelease {name} does not exist"),
+            ));
         };
         let status = found.status.as_ref();
         let current = status.is_some_and(|s| s.observed_generation == found.metadata.generation);
@@ -145,7 +160,10 @@ fn dependencies(release: &HelmRelease, ctx: &Context) -> Result<(), Blocked> {
             let why = status
                 .and_then(|s| conditions::find(&s.conditions, conditions::READY))
                 .map_or("it has not been looked at yet", |c| c.message.as_str());
-            return Err(Blocked::until_change("DependencyNotReady", format!("dependency HelmRelease {name} is not ready: {why}")));
+            return Err(Blocked::until_change(
+                "DependencyNotReady",
+                format!("dependency HelmRelease {name} is not ready: {why}"),
+            ));
         }
     }
     Ok(())
@@ -154,7 +172,9 @@ fn dependencies(release: &HelmRelease, ctx: &Context) -> Result<(), Blocked> {
 /// The chart template, which the CRD's rules guarantee once `chartRef` is ruled out.
 fn template(release: &HelmRelease) -> Result<&ChartTemplateSpec, Blocked> {
     let chart = release.spec.chart.as_ref();
-    chart.map(|c| &c.spec).ok_or_else(|| Blocked::for_good("InvalidSpec", "one of spec.chart and spec.chartRef must be set"))
+    chart
+        .map(|c| &c.spec)
+        .ok_or_else(|| Blocked::for_good("InvalidSpec", "one of spec.chart and spec.chartRef must be set"))
 }
 
 fn locate(release: &HelmRelease, ctx: &Context) -> Result<(Arc<Repository>, Entry), Blocked> {
@@ -171,7 +191,10 @@ fn locate(release: &HelmRelease, ctx: &Context) -> Result<(Arc<Repository>, Entr
     if namespace != own && !ctx.settings.cross_namespace {
         return Err(Blocked::for_good(
             "AccessDenied",
-            format!("HelmRepository {namespace}/{} is in another namespace, and references across namespaces are forbidden", source.name),
+            format!(
+                "HelmRepository {namespace}/{} is in another namespace, and references across namespaces are forbidden",
+                source.name
+            ),
         ));
     }
     let title = format!("HelmRepository {namespace}/{}", source.name);
@@ -190,7 +213,10 @@ fn locate(release: &HelmRelease, ctx: &Context) -> Result<(Arc<Repository>, Entr
             .and_then(|s| conditions::find(&s.conditions, conditions::READY))
             .filter(|c| c.status == "False")
             .map_or("its index has not been fetched yet", |c| c.message.as_str());
-        return Err(Blocked::until_change("SourceNotReady", format!("chart {}: {title} is not ready: {why}", template.chart)));
+        return Err(Blocked::until_change(
+            "SourceNotReady",
+            format!("chart {}: {title} is not ready: {why}", template.chart),
+        ));
     };
     let entry = listed
         .index
@@ -213,7 +239,8 @@ async fn compose(release: &HelmRelease, live: &mut Live, cluster: &Cluster) -> R
             Occupied(known) => known.get().clone(),
             Vacant(unread) => {
                 let content = content(reference, namespace, cluster).await.map_err(|error| {
-                    let reason = if error.class() == cluster::Class::Forbidden { "AccessDenied" } else { "ValuesError" };
+                    let reason =
+                        if error.class() == cluster::Class::Forbidden { "AccessDenied" } else { "ValuesError" };
                     Blocked::for_now(reason, format!("spec.valuesFrom: {error}"))
                 })?;
                 unread.insert(content).clone()
@@ -221,7 +248,8 @@ async fn compose(release: &HelmRelease, live: &mut Live, cluster: &Cluster) -> R
         };
         contents.push(content);
     }
-    let values = values::compose(&release.spec, &contents).map_err(|error| Blocked::until_change("ValuesError", error.to_string()))?;
+    let values = values::compose(&release.spec, &contents)
+        .map_err(|error| Blocked::until_change("ValuesError", error.to_string()))?;
     let composed = Composed { generation, digest: values::config_digest(&values), values: Arc::new(values) };
     live.composed = Some(composed.clone());
     Ok(composed)
@@ -236,7 +264,8 @@ async fn content(reference: &ValuesReference, namespace: &str, cluster: &Cluster
     };
     let Some(object) = cluster.get(&id).await? else { return Ok(None) };
     let mut content = std::collections::BTreeMap::new();
-    let entries = |field: &str| object.data.get(field).and_then(serde_json::Value::as_object).cloned().unwrap_or_default();
+    let entries =
+        |field: &str| object.data.get(field).and_then(serde_json::Value::as_object).cloned().unwrap_or_default();
     let plain = id.kind == "ConfigMap";
     for (key, value) in entries("data") {
         let Some(text) = value.as_str() else { continue };
@@ -266,7 +295,8 @@ pub async fn chart(wanted: &Wanted, ctx: &Context) -> Result<Arc<Loaded>, Blocke
     let title = format!("chart {}@{}", wanted.chart, wanted.version);
     let files = wanted.values_files.clone();
     let loaded = tokio::task::spawn_blocking(move || {
-        let chart = chart::load::archive(&archive.bytes, &chart::load::Limits::default()).map_err(|error| error.to_string())?;
+        let chart =
+            chart::load::archive(&archive.bytes, &chart::load::Limits::default()).map_err(|error| error.to_string())?;
         let chart = Arc::new(with_values_files(chart, &files)?);
         let compiled = Arc::new(render::CompiledChart::new(chart.clone()));
         Ok::<_, String>(Arc::new(Loaded { chart, compiled }))

@@ -33,7 +33,11 @@ pub async fn health(address: SocketAddr, ready: Readiness, stop: watch::Receiver
         get(move || {
             let ready = ready.0.load(Ordering::Relaxed);
             async move {
-                if ready { (StatusCode::OK, "ok\n") } else { (StatusCode::SERVICE_UNAVAILABLE, "not connected to the API server yet\n") }
+                if ready {
+                    (StatusCode::OK, "ok\n")
+                } else {
+                    (StatusCode::SERVICE_UNAVAILABLE, "not connected to the API server yet\n")
+                }
             }
         }),
     );

@@ -6,7 +6,10 @@ use crate::{
     cluster::Changed,
     crd::{HelmRelease, HelmRepository, conditions},
 };
-use futures::{TryStreamExt, channel::mpsc::{UnboundedReceiver, UnboundedSender, unbounded}};
+use futures::{
+    TryStreamExt,
+    channel::mpsc::{UnboundedReceiver, UnboundedSender, unbounded},
+};
 use k8s_openapi::api::core::v1::{ConfigMap, Secret};
 use kube::{
     Api, Client, Resource, ResourceExt,

@@ -116,7 +116,11 @@ fn text<'a>(index: usize, reference: &ValuesReference, content: &'a Content) -> 
             kind: kind(reference),
             name: reference.name.clone(),
             key: key.to_owned(),
-            has: if content.is_empty() { "none".into() } else { content.keys().cloned().collect::<Vec<_>>().join(", ") },
+            has: if content.is_empty() {
+                "none".into()
+            } else {
+                content.keys().cloned().collect::<Vec<_>>().join(", ")
+            },
         }),
     }
 }
@@ -126,7 +130,13 @@ fn key(reference: &ValuesReference) -> &str {
 }
 
 fn unreadable(index: usize, reference: &ValuesReference, message: String) -> Error {
-    Error::Unreadable { index, kind: kind(reference), name: reference.name.clone(), key: key(reference).to_owned(), message }
+    Error::Unreadable {
+        index,
+        kind: kind(reference),
+        name: reference.name.clone(),
+        key: key(reference).to_owned(),
+        message,
+    }
 }
 
 /// Lays one tree over another: maps are merged, all else is replaced.
@@ -154,14 +164,13 @@ fn set(values: &mut Value, reference: &ValuesReference, path: &str, text: &[u8])
     if reference.literal {
         strvals::set_literal(&format!("{path}={text}"), root)?;
     } else {
-        let quoted = [('\'', '\''), ('"', '"')].iter().find_map(|(open, close)| {
-            text.strip_prefix(*open).and_then(|rest| rest.strip_suffix(*close))
-        });
+        let quoted = [('\'', '\''), ('"', '"')]
+            .iter()
+            .find_map(|(open, close)| text.strip_prefix(*open).and_then(|rest| rest.strip_suffix(*close)));
         match quoted {
             Some(text) => strvals::set_string(&format!("{path}={text}"), root),
             None => strvals::set(&format!("{path}={text}"), root),
-        }
-        ?;
+        }?;
     }
     *values = convert::value_to_json(&pintle_value::Value::Map(root.clone())).map_err(|e| e.to_string())?;
     Ok(())
@@ -211,10 +220,28 @@ mod tests {
         let at = |path: &str| json!({"kind": "ConfigMap", "name": "t", "targetPath": path});
         for (name, from, inline, contents, expect) in [
             ("nothing", json!([]), json!(null), vec![], json!({})),
-            ("later documents win, maps merge", json!([doc, doc]), json!(null), vec![content("a: {x: 1, y: 1}"), content("a: {y: 2}\nb: [1]")], json!({"a": {"x": 1.0, "y": 2.0}, "b": [1.0]})),
-            ("inline over documents", json!([doc]), json!({"a": 2}), vec![content("a: 1\nb: 1")], json!({"a": 2, "b": 1.0})),
+            (
+                "later documents win, maps merge",
+                json!([doc, doc]),
+                json!(null),
+                vec![content("a: {x: 1, y: 1}"), content("a: {y: 2}\nb: [1]")],
+                json!({"a": {"x": 1.0, "y": 2.0}, "b": [1.0]}),
+            ),
+            (
+                "inline over documents",
+                json!([doc]),
+                json!({"a": 2}),
+                vec![content("a: 1\nb: 1")],
+                json!({"a": 2, "b": 1.0}),
+            ),
             ("targetPath over inline", json!([at("a")]), json!({"a": 2}), vec![content("3")], json!({"a": 3.0})),
-            ("targetPaths in order", json!([at("x.a"), at("x.b")]), json!({"x": {"a": 0, "b": 0}}), vec![content("1"), content("2")], json!({"x": {"a": 1.0, "b": 2.0}})),
+            (
+                "targetPaths in order",
+                json!([at("x.a"), at("x.b")]),
+                json!({"x": {"a": 0, "b": 0}}),
+                vec![content("1"), content("2")],
+                json!({"x": {"a": 1.0, "b": 2.0}}),
+            ),
             ("quoted is a string", json!([at("a")]), json!(null), vec![content("'3'")], json!({"a": "3"})),
             ("list items", json!([at("a[1]")]), json!(null), vec![content("x")], json!({"a": [null, "x"]})),
             ("null stays", json!([doc]), json!({"a": null}), vec![content("a: 1")], json!({"a": null})),
@@ -238,7 +265,10 @@ mod tests {
     fn what_is_missing_is_named() {
         let required = json!([{"kind": "Secret", "name": "s", "valuesKey": "k"}]);
         let error = compose(&spec(required.clone(), json!(null)), &[None]).unwrap_err();
-        assert_eq!(error.to_string(), "spec.valuesFrom[0]: Secret \"s\" does not exist: create it, or mark the reference optional");
+        assert_eq!(
+            error.to_string(),
+            "spec.valuesFrom[0]: Secret \"s\" does not exist: create it, or mark the reference optional"
+        );
         let error = compose(&spec(required, json!(null)), &[content("a: 1")]).unwrap_err();
         assert_eq!(error.to_string(), "spec.valuesFrom[0]: Secret \"s\" has no key \"k\" (it has values.yaml)");
         let optional = json!([{"kind": "Secret", "name": "s", "optional": true}]);
