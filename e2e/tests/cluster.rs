@@ -104,6 +104,60 @@ async fn a_real_api_server_behaves_as_we_say() {
     foreign_objects_are_refused_as_helm_does(&stage).await;
     changes_are_seen(&stage).await;
     reasons_are_found(&stage).await;
+    merging_ends_where_helms_does(&stage).await;
+}
+
+/// The same chart, the same meddling by others, the same upgrade: helm's object and ours end equal.
+async fn merging_ends_where_helms_does(stage: &Stage) {
+    let object = |name: &str, second: bool| {
+        let (image, env, volume, strategy, label) = if second {
+            (
+                "nowhere/main:2",
+                json!([{"name": "A", "value": "2"}]),
+                json!({"secret": {"secretName": "s"}}),
+                json!({"type": "Recreate"}),
+                json!({}),
+            )
+        } else {
+            (
+                "nowhere/main:1",
+                json!([{"name": "A", "value": "1"}, {"name": "B", "value": "b"}]),
+                json!({"emptyDir": {}}),
+                json!({"type": "RollingUpdate"}),
+                json!({"old": "x"}),
+            )
+        };
+        let volume = [volume.as_object().unwrap().clone(), json!({"name": "v"}).as_object().unwrap().clone()];
+        let volume: Value = volume.into_iter().flatten().collect::<serde_json::Map<_, _>>().into();
+        json!({"apiVersion": "apps/v1", "kind": "Deployment", "metadata": {"name": name, "annotations": label},
+            "spec": {"replicas": 0, "strategy": strategy, "selector": {"matchLabels": {"app": "x"}}, "template": {
+                "metadata": {"labels": {"app": "x"}},
+                "spec": {"volumes": [volume], "containers": [
+                    {"name": "main", "image": image, "env": env, "ports": [{"containerPort": 80, "name": "web"}]}]}}}})
+    };
+    let meddling = r#"{"metadata":{"labels":{"theirs":"x"}},"spec":{"replicas":2,"template":{"spec":{"containers":[
+        {"name":"main","image":"their/own:1","env":[{"name":"T","value":"t"}]},{"name":"injected","image":"i"}]}}}}"#;
+    let chart = |second: bool| {
+        let text = serde_json::to_string(&object("by-helm", second)).unwrap();
+        stage.chart("merged", &[("d.yaml", &text)]).to_str().unwrap().to_owned()
+    };
+    stage.helm(&["install", "merged", &chart(false), "-n", "shop", "--server-side=false"]).unwrap();
+    let first = stage.target(object("by-us", false)).await;
+    assert_eq!(stage.cluster.merge(&first, None, &HOW).await.unwrap().outcome, Outcome::Created);
+    for name in ["by-helm", "by-us"] {
+        stage.kubectl.run(&["patch", "deployment", name, "-n", "shop", "-p", meddling]).unwrap();
+    }
+    stage.helm(&["upgrade", "merged", &chart(true), "-n", "shop"]).unwrap();
+    let second = stage.target(object("by-us", true)).await;
+    assert_eq!(stage.cluster.merge(&second, Some(&first.body), &HOW).await.unwrap().outcome, Outcome::Configured);
+    assert_eq!(stage.cluster.merge(&second, Some(&second.body), &HOW).await.unwrap().outcome, Outcome::Unchanged);
+    let [theirs, ours] = ["by-helm", "by-us"]
+        .map(|name| stage.kubectl.get(&["deployment", name, "-n", "shop", "--show-managed-fields"]).unwrap());
+    assert_eq!(ours["spec"], theirs["spec"]);
+    assert_eq!(ours["metadata"]["labels"]["theirs"], "x");
+    assert_eq!(ours["metadata"]["annotations"]["old"], Value::Null);
+    let managers = ours["metadata"]["managedFields"].as_array().unwrap();
+    assert!(managers.iter().all(|entry| entry["operation"] == "Update"), "nothing was applied server-side");
 }
 
 async fn reasons_are_found(stage: &Stage) {

@@ -10,6 +10,7 @@ mod error;
 mod gate;
 pub mod managers;
 mod manifest;
+mod merge;
 mod object;
 pub mod ownership;
 pub mod readiness;
