@@ -1,5 +1,6 @@
 //! The command line: one file per verb. Flags and texts are `helm`'s where helm has the verb.
 
+mod chart;
 mod name;
 mod operator;
 mod template;

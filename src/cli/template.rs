@@ -1,11 +1,12 @@
 //! `pintle template`: prints byte for byte what `helm template` prints.
 
 use super::{
+    chart::ChartFlags,
     name, print,
     values::{ValueFlags, go_words},
 };
 use crate::{
-    chart::{Chart, load},
+    chart::Chart,
     render::{
         self, Capabilities, CompiledChart, HookEvent, Machine, Options, Release, RenderError, RenderRequest, Rendered,
         capabilities::KubeVersion, manifest,
@@ -31,6 +32,8 @@ pub(super) struct Template {
     arguments: Vec<String>,
     #[command(flatten)]
     values: ValueFlags,
+    #[command(flatten)]
+    source: ChartFlags,
     /// Only show manifests rendered from the given templates
     #[arg(short = 's', long)]
     show_only: Vec<String>,
@@ -215,7 +218,7 @@ impl Template {
     }
 
     fn load(&self, reference: &str) -> Result<Chart, String> {
-        let chart = locate(reference)?;
+        let chart = self.source.load(reference)?;
         match chart.metadata.kind.as_str() {
             "" | "application" => {}
             kind => return Err(format!("{kind} charts are not installable")),
@@ -323,32 +326,6 @@ impl Template {
         }
         Ok(found)
     }
-}
-
-/// The chart that a reference means. Only what is on this machine, for now.
-fn locate(reference: &str) -> Result<Chart, String> {
-    let path = Path::new(reference);
-    if !path.exists() {
-        if path.is_absolute() || reference.starts_with('.') {
-            return Err(format!("path {reference:?} not found"));
-        }
-        return Err(format!("non-absolute URLs should be in form of repo_name/path_to_chart, got: {reference}"));
-    }
-    if path.is_dir() && !path.join("Chart.yaml").exists() {
-        let full = path.canonicalize().unwrap_or_else(|_| path.to_owned());
-        let file = full.join("Chart.yaml");
-        return Err(format!(
-            "unable to detect chart at {}: open {}: no such file or directory",
-            file.display(),
-            file.display()
-        ));
-    }
-    load::path(path, &load::Limits::default()).map_err(|error| match error {
-        load::Error::NotGzip(kind) => {
-            format!("file '{reference}' does not appear to be a gzipped archive; got '{kind}'")
-        }
-        other => other.to_string(),
-    })
 }
 
 /// Writes documents below a folder; those of one template go into one file.

@@ -1,0 +1,175 @@
+//! The chart that a reference on the command line means: a path, an address, a name in `--repo`, or `repo/name` of the
+//! repositories that helm knows on this machine.
+
+use super::values::go_words;
+use crate::{
+    chart::{Chart, load},
+    source::{Credentials, Entry, Repository, Settings, Sources},
+};
+use clap::Args;
+use std::path::{Path, PathBuf};
+
+/// Where charts come from.
+#[derive(Debug, Args)]
+pub(super) struct ChartFlags {
+    /// Chart repository url where to locate the requested chart
+    #[arg(long)]
+    repo: Option<String>,
+    /// Version constraint for the chart; the latest if this is not specified
+    #[arg(long)]
+    version: Option<String>,
+    /// Use development versions, too. Equivalent to version '>0.0.0-0'. If --version is set, this is ignored
+    #[arg(long)]
+    devel: bool,
+    /// Chart repository username
+    #[arg(long)]
+    username: Option<String>,
+    /// Chart repository password
+    #[arg(long)]
+    password: Option<String>,
+    /// Verify certificates of HTTPS-enabled servers using this CA bundle
+    #[arg(long)]
+    ca_file: Option<PathBuf>,
+    /// Identify HTTPS client using this SSL certificate file
+    #[arg(long, requires = "key_file")]
+    cert_file: Option<PathBuf>,
+    /// Identify HTTPS client using this SSL key file
+    #[arg(long, requires = "cert_file")]
+    key_file: Option<PathBuf>,
+    /// Skip tls certificate checks for the chart download
+    #[arg(long)]
+    insecure_skip_tls_verify: bool,
+    /// Pass credentials to all domains
+    #[arg(long)]
+    pass_credentials: bool,
+    /// Path to the file containing repository names and URLs
+    #[arg(long, env = "HELM_REPOSITORY_CONFIG")]
+    repository_config: Option<PathBuf>,
+}
+
+impl ChartFlags {
+    /// Loads the chart.
+    ///
+    /// # Errors
+    /// Helm's text where helm has one.
+    pub(super) fn load(&self, reference: &str) -> Result<Chart, String> {
+        if let Some(repo) = &self.repo {
+            let repository = self.repository(repo)?;
+            return self.from_index(&repository, reference);
+        }
+        if Path::new(reference).exists() {
+            return from_path(reference);
+        }
+        if reference.starts_with('/') || reference.starts_with('.') {
+            return Err(format!("path {reference:?} not found"));
+        }
+        if reference.contains("://") {
+            return self.from_address(reference);
+        }
+        let Some((repo, name)) = reference.split_once('/') else {
+            return Err(format!("non-absolute URLs should be in form of repo_name/path_to_chart, got: {reference}"));
+        };
+        let known = self.known(repo)?.ok_or_else(|| format!("repo {repo} not found"))?;
+        self.from_index(&known, name)
+    }
+
+    fn repository(&self, url: &str) -> Result<Repository, String> {
+        let mut repository = Repository::new(url).map_err(|e| e.to_string())?;
+        if let (Some(username), Some(password)) = (&self.username, &self.password) {
+            repository.credentials = Some(Credentials { username: username.clone(), password: password.clone() });
+        }
+        let read =
+            |path: &PathBuf| std::fs::read(path).map_err(|e| format!("open {}: {}", path.display(), go_words(&e)));
+        repository.tls.ca = self.ca_file.as_ref().map(read).transpose()?;
+        if let (Some(certificate), Some(key)) = (&self.cert_file, &self.key_file) {
+            repository.tls.identity = Some((read(certificate)?, read(key)?));
+        }
+        repository.tls.insecure_skip_verify = self.insecure_skip_tls_verify;
+        repository.pass_credentials = self.pass_credentials;
+        Ok(repository)
+    }
+
+    fn from_index(&self, repository: &Repository, name: &str) -> Result<Chart, String> {
+        let range = match &self.version {
+            Some(range) => range.as_str(),
+            None if self.devel => ">0.0.0-0",
+            None => "",
+        };
+        self.fetch(async |sources| {
+            let index = sources.index(repository).await.map_err(|e| e.to_string())?;
+            let entry = index.resolve(name, range).map_err(|e| e.to_string())?;
+            sources.chart(repository, entry).await.map_err(|e| e.to_string())
+        })
+    }
+
+    fn from_address(&self, address: &str) -> Result<Chart, String> {
+        let repository = self.repository(address)?;
+        let file = repository.url().path().rsplit('/').next().unwrap_or_default();
+        let entry = Entry {
+            name: file.into(),
+            version: "".into(),
+            app_version: None,
+            url: Some(repository.url().as_str().into()),
+            digest: None,
+            created: None,
+            deprecated: false,
+        };
+        self.fetch(async |sources| sources.chart(&repository, &entry).await.map_err(|e| e.to_string()))
+    }
+
+    fn fetch(
+        &self,
+        work: impl AsyncFnOnce(Sources) -> Result<crate::source::Archive, String>,
+    ) -> Result<Chart, String> {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(|e| e.to_string())?;
+        let archive = runtime.block_on(work(Sources::new(Settings::default())))?;
+        load::archive(&archive.bytes, &load::Limits::default()).map_err(|e| e.to_string())
+    }
+
+    /// A repository that `helm repo add` knows.
+    fn known(&self, name: &str) -> Result<Option<Repository>, String> {
+        let home = |variable: &str, rest: &str| std::env::var_os(variable).map(|home| Path::new(&home).join(rest));
+        let path = self
+            .repository_config
+            .clone()
+            .or_else(|| home("HELM_CONFIG_HOME", "repositories.yaml"))
+            .or_else(|| home("XDG_CONFIG_HOME", "helm/repositories.yaml"))
+            .or_else(|| home("HOME", ".config/helm/repositories.yaml"));
+        let Some(text) = path.and_then(|path| std::fs::read(path).ok()) else {
+            return Ok(None);
+        };
+        let config = crate::render::convert::yaml_to_json(&text)?;
+        let found = config["repositories"].as_array().into_iter().flatten().find(|r| r["name"] == name);
+        let Some(found) = found else { return Ok(None) };
+        let text = |key: &str| found[key].as_str().unwrap_or_default().to_owned();
+        let mut repository = self.repository(&text("url"))?;
+        if repository.credentials.is_none() && !text("username").is_empty() {
+            repository.credentials = Some(Credentials { username: text("username"), password: text("password") });
+        }
+        repository.tls.insecure_skip_verify |= found["insecure_skip_tls_verify"] == true;
+        repository.pass_credentials |= found["pass_credentials_all"] == true;
+        let read = |key: &str| std::fs::read(text(key)).ok();
+        repository.tls.ca = repository.tls.ca.or_else(|| read("caFile"));
+        repository.tls.identity = repository.tls.identity.or_else(|| read("certFile").zip(read("keyFile")));
+        Ok(Some(repository))
+    }
+}
+
+fn from_path(reference: &str) -> Result<Chart, String> {
+    let path = Path::new(reference);
+    if path.is_dir() && !path.join("Chart.yaml").exists() {
+        let full = path.canonicalize().unwrap_or_else(|_| path.to_owned());
+        let file = full.join("Chart.yaml");
+        return Err(format!(
+            "unable to detect chart at {}: open {}: no such file or directory",
+            file.display(),
+            file.display()
+        ));
+    }
+    load::path(path, &load::Limits::default()).map_err(|error| match error {
+        load::Error::NotGzip(kind) => {
+            format!("file '{reference}' does not appear to be a gzipped archive; got '{kind}'")
+        }
+        other => other.to_string(),
+    })
+}
