@@ -54,7 +54,7 @@ fn glob(files: &Value, args: &[Value]) -> Result<Value, CallError> {
 fn lines(files: &Value, args: &[Value]) -> Result<Value, CallError> {
     let name = args.first().and_then(Value::as_bytes).unwrap_or_default();
     let found = match files.as_map().and_then(|map| map.get(name)) {
-        Some(Value::Bytes(data)) => {
+        Some(Value::Bytes(data)) if !data.is_empty() => {
             let text = data.strip_suffix(b"\n").unwrap_or(&data);
             text.split(|b| *b == b'\n').map(Value::str).collect()
         }

@@ -693,6 +693,11 @@ pub(crate) fn typed_literal(literal: &Literal, wanted: Type, shown: impl Fn() ->
         (Type::Int64, Literal::Number(Number { int: Some(n), .. })) => Ok(Constant::Int64(*n)),
         (Type::Named("time.Duration"), Literal::Number(Number { int: Some(n), .. })) => Ok(Constant::Duration(*n)),
         (Type::Int | Type::Int64 | Type::Named("time.Duration"), _) => expected("integer"),
+        // Go sets the 32 bits without a look at the others.
+        (Type::Named("uint32"), Literal::Number(Number { int: Some(n @ 0..), .. })) => {
+            Ok(Constant::Int(*n & 0xffff_ffff))
+        }
+        (Type::Named("uint32"), _) => expected("unsigned integer"),
         (Type::List | Type::Strings | Type::Map | Type::Time | Type::Named(_), _) => {
             Err(format!("can't handle {} for arg of type {}", shown(), wanted.name()))
         }

@@ -21,6 +21,9 @@ mod semver;
 mod strings;
 mod types;
 
+#[cfg(test)]
+mod tests;
+
 use pintle_template::{Call, Func, FuncError, FunctionTable, Type};
 use pintle_value::Value;
 use std::sync::LazyLock;

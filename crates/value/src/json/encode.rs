@@ -197,11 +197,16 @@ impl Encoder<'_> {
     }
 }
 
-/// A struct's fields come as they are declared, a map's keys sorted.
+/// A struct's fields come as they are declared, a map's keys sorted. A field's tag may differ from its name in case and
+/// underscores.
 fn in_order_of_declaration(object: &dyn Object, map: &Map) -> Vec<(Str, Value)> {
     let fields = object.fields();
     let mut entries = map.snapshot();
-    entries.sort_by_key(|(key, _)| fields.iter().position(|(name, _)| *key == *name).unwrap_or(usize::MAX));
+    let same = |key: &[u8], name: &str| {
+        let letters = key.iter().filter(|b| **b != b'_').map(u8::to_ascii_lowercase);
+        letters.eq(name.bytes().map(|b| b.to_ascii_lowercase()))
+    };
+    entries.sort_by_key(|(key, _)| fields.iter().position(|(name, _)| same(key, name)).unwrap_or(usize::MAX));
     entries
 }
 
