@@ -10,7 +10,7 @@ use pintle_e2e::{ChartRepository, ControlPlane, Operator, OperatorOptions, build
 use crate::narrator::{Clock, follow};
 
 /// The samples that the demo applies, in the order in which they are told about.
-const SAMPLES: [&str; 7] = [
+const SAMPLES: [&str; 8] = [
     "helmrelease.yaml",
     "values-from.yaml",
     "depends-on.yaml",
@@ -18,6 +18,7 @@ const SAMPLES: [&str; 7] = [
     "remediation.yaml",
     "service-account.yaml",
     "drift.yaml",
+    "tera.yaml",
 ];
 
 /// Everything that runs in a demo. Dropping it ends all of it, the operator first.
