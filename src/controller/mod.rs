@@ -194,6 +194,14 @@ async fn lead(
             .default_backoff()
             .modify(|release| release.metadata.managed_fields = None)
             .reflect(releases_writer)
+            // Ready once the releases are listed: until then nothing can be reconciled. Not by the store's own
+            // `wait_until_ready`, which wakes only the last of those who wait, and the controller waits too.
+            .inspect_ok(move |event| {
+                if matches!(event, watcher::Event::InitDone) {
+                    ready.ready();
+                    tracing::info!("ready");
+                }
+            })
             .touched_objects()
             .inspect_ok(move |release| triggers::release_changed(&ctx, &alarm, release))
             .inspect_err(|error| tracing::warn!(%error, "watch of HelmReleases failed, tried again"))
@@ -233,13 +241,6 @@ async fn lead(
         tokio::spawn(triggers::secrets(ctx.clone(), alarm.clone(), client.clone())),
         tokio::spawn(triggers::config_maps(ctx.clone(), alarm.clone(), client.clone())),
         tokio::spawn(sweep(ctx.clone())),
-        tokio::spawn(async move {
-            // Ready once both kinds were listed: until then nothing can be reconciled.
-            if releases.wait_until_ready().await.is_ok() {
-                ready.ready();
-                tracing::info!("ready");
-            }
-        }),
     ];
     futures::join!(release_controller, repository_controller);
     for task in background {
