@@ -6,7 +6,14 @@ use pintle_golib::{
     time::{Time, Utc, Zone},
 };
 use pintle_value::{Map, Value};
-use std::{cell::RefCell, collections::HashMap, rc::Rc, sync::Arc};
+use std::{
+    cell::RefCell,
+    collections::HashMap,
+    fs::File,
+    io::Read,
+    rc::Rc,
+    sync::{Arc, LazyLock},
+};
 
 /// What functions such as `now`, `randAlpha` and `lookup` ask.
 pub trait Host: Send + Sync {
@@ -54,6 +61,12 @@ impl Host for Machine {
     }
 
     fn random(&self, bytes: &mut [u8]) {
+        // The kernel's chance comes first: the library's own generator takes some 50 ms to gather it when first asked,
+        // longer than most charts render.
+        static KERNEL: LazyLock<Option<File>> = LazyLock::new(|| File::open("/dev/urandom").ok());
+        if KERNEL.as_ref().is_some_and(|mut kernel| kernel.read_exact(bytes).is_ok()) {
+            return;
+        }
         // The generator fails only where the machine has no source of chance at all; zeros would be worse than a stop,
         // but the library stops by itself there.
         if aws_lc_rs::rand::fill(bytes).is_err() {
