@@ -55,7 +55,10 @@ pub(crate) fn write<F: Form>(value: &Value) -> Result<Vec<u8>, EncodeError> {
                 Rest::Nothing => None,
                 Rest::List(list) => Some((emitter.enter_sequence(place), Items::List(list, 0))),
                 Rest::Entries(mut entries, map) => {
-                    sort_keys(&mut entries, F::DIALECT);
+                    // A struct's fields stay as declared where there is no JSON on the way.
+                    if map.is_some() || F::DIALECT == Dialect::V2 {
+                        sort_keys(&mut entries, F::DIALECT);
+                    }
                     Some((emitter.enter_mapping(), Items::Map(entries.into_iter(), map)))
                 }
             };
