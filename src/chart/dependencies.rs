@@ -9,6 +9,13 @@ use std::sync::Arc;
 /// How many steps the path of an imported value may have.
 const MAX_PATH: usize = 64;
 
+/// How many charts may take part in a render. Aliases multiply charts, level by level.
+const MAX_CHARTS: usize = 1000;
+/// Bytes of values.yaml of all charts that take part, each counted as often as it is there.
+const MAX_VALUES: usize = 32 << 20;
+/// Bytes of templates and files, counted in the same way.
+const MAX_FILES: usize = 256 << 20;
+
 /// A chart in its place in the tree of one render. The same chart may be there several times, under aliases.
 #[derive(Clone)]
 pub struct Instance {
@@ -38,8 +45,10 @@ impl Instance {
     /// # Errors
     /// When a subchart's values are no table.
     pub fn process(chart: &Arc<Chart>, user: &Map, warnings: &mut Vec<String>) -> Result<Self, Error> {
+        let mut room = Room { charts: MAX_CHARTS, values: MAX_VALUES, files: MAX_FILES };
+        room.take_tree(chart)?;
         let mut root = Self::of(chart);
-        root.enable(user, "", warnings)?;
+        root.enable(user, "", &mut room, warnings)?;
         root.import(warnings)?;
         Ok(root)
     }
@@ -60,11 +69,11 @@ impl Instance {
         }
     }
 
-    fn enable(&mut self, given: &Map, path: &str, warnings: &mut Vec<String>) -> Result<(), Error> {
+    fn enable(&mut self, given: &Map, path: &str, room: &mut Room, warnings: &mut Vec<String>) -> Result<(), Error> {
         if self.metadata.dependencies.is_empty() {
             return Ok(());
         }
-        self.dependencies = self.listed();
+        self.dependencies = self.listed(room)?;
         for dependency in &mut self.metadata.dependencies {
             if !dependency.alias.is_empty() {
                 dependency.name.clone_from(&dependency.alias);
@@ -83,13 +92,13 @@ impl Instance {
         self.metadata.dependencies.retain(|d| d.enabled);
         for child in &mut self.dependencies {
             let path = format!("{path}{}.", child.metadata.name);
-            child.enable(&values, &path, warnings)?;
+            child.enable(&values, &path, room, warnings)?;
         }
         Ok(())
     }
 
     /// The children in the order of Chart.yaml, those it does not list first.
-    fn listed(&self) -> Vec<Instance> {
+    fn listed(&self, room: &mut Room) -> Result<Vec<Instance>, Error> {
         let wanted = &self.metadata.dependencies;
         let fits = |d: &Dependency, child: &Instance| {
             d.name == child.metadata.name && satisfies(&d.version, &child.metadata.version)
@@ -98,6 +107,9 @@ impl Instance {
             self.dependencies.iter().filter(|child| !wanted.iter().any(|d| fits(d, child))).cloned().collect();
         for d in wanted {
             if let Some(child) = self.dependencies.iter().find(|child| fits(d, child)) {
+                if children.iter().any(|other| Arc::ptr_eq(&other.chart, &child.chart)) {
+                    room.take_tree(&child.chart)?;
+                }
                 let mut child = child.clone();
                 if !d.alias.is_empty() {
                     child.metadata.name.clone_from(&d.alias);
@@ -105,7 +117,7 @@ impl Instance {
                 children.push(child);
             }
         }
-        children
+        Ok(children)
     }
 
     fn import(&mut self, warnings: &mut Vec<String>) -> Result<(), Error> {
@@ -147,6 +159,24 @@ impl Instance {
         values::merge_defaults(&merged, &imported, warnings);
         self.values = merged;
         Ok(())
+    }
+}
+
+/// What may still take part.
+struct Room {
+    charts: usize,
+    values: usize,
+    files: usize,
+}
+
+impl Room {
+    fn take_tree(&mut self, chart: &Chart) -> Result<(), Error> {
+        let size = |files: &[super::File]| files.iter().map(|f| f.data.len()).sum::<usize>();
+        let left = |room: usize, used: usize| room.checked_sub(used).ok_or(Error::TooManyCharts);
+        self.charts = left(self.charts, 1)?;
+        self.values = left(self.values, chart.raw_values.as_ref().map_or(0, |text| text.len()))?;
+        self.files = left(self.files, size(&chart.templates).saturating_add(size(&chart.files)))?;
+        chart.dependencies.iter().try_for_each(|child| self.take_tree(child))
     }
 }
 
@@ -283,6 +313,16 @@ mod tests {
         assert_eq!((&values["x"], &values["y"], &values["to"]["z"]), (&json!(9), &json!(2), &json!(3)));
         let rewritten = Json::from(&root.metadata.dependencies[0].import_values[0]);
         assert_eq!(rewritten, json!({"child": "exports.data", "parent": "."}));
+    }
+
+    #[test]
+    fn aliases_cannot_multiply_without_end() {
+        let aliases =
+            |of: &str| (0..40).map(|n| Dependency { alias: format!("x{n}"), ..wish(of, "*") }).collect::<Vec<_>>();
+        let inner = parent(aliases("a"), &json!({}), vec![leaf("a", "1.0.0", &json!({}))]);
+        let outer = parent(aliases("p"), &json!({}), vec![inner]);
+        let got = Instance::process(&outer, &Map::new(), &mut Vec::new());
+        assert_eq!(got.err(), Some(Error::TooManyCharts));
     }
 
     #[test]

@@ -52,6 +52,11 @@ pub enum Error {
         /// What is there, in Go's odd words.
         value: String,
     },
+    /// Aliases make too many charts of few.
+    #[error(
+        "too many charts take part: aliases multiply them beyond 1000 charts, 32 MiB of values or 256 MiB of files"
+    )]
+    TooManyCharts,
     /// The path of an imported value has too many steps.
     #[error("dependency {chart}: a path in import-values is too long")]
     ImportPath {
