@@ -4,12 +4,12 @@
 
 use base64::{Engine, engine::general_purpose::STANDARD};
 use pintle::{
-    chart::{File, Frozen, load, values},
+    chart::{File, Frozen, dependencies::Instance, load, values},
     render::{
-        Capabilities, CompiledChart, Machine, Options, Release, RenderRequest, capabilities::KubeVersion, render_files,
+        Capabilities, CompiledChart, Machine, Options, Release, RenderRequest, capabilities::KubeVersion, render_tree,
     },
 };
-use pintle_value::Value;
+use pintle_value::{Map, Value};
 use serde::Deserialize;
 use std::{
     collections::BTreeMap,
@@ -76,6 +76,11 @@ fn file(name: impl Into<String>, data: impl Into<Vec<u8>>) -> File {
     File { name: Arc::from(name.into()), data: Arc::from(data.into()) }
 }
 
+/// A values file, with what Helm's loader says when it is none.
+fn values_file(text: &str) -> Result<Map, String> {
+    values::from_yaml(text.as_bytes()).map_err(|e| format!("cannot unmarshal yaml document: {e}"))
+}
+
 impl Case {
     /// The files of the chart and of its subcharts.
     fn files(&self) -> Result<Vec<File>, String> {
@@ -116,9 +121,7 @@ impl Case {
     fn request(&self) -> Result<RenderRequest, String> {
         let chart = load::files(self.files()?, &load::Limits::default()).map_err(|e| e.to_string())?;
         let values = match (&self.values_yaml, &self.values) {
-            (Some(text), _) => {
-                Frozen::of(&Value::Map(values::from_yaml(text.as_bytes())?)).map_err(|e| e.to_string())?
-            }
+            (Some(text), _) => Frozen::of(&Value::Map(values_file(text)?)).map_err(|e| e.to_string())?,
             (None, Some(values)) => Frozen::try_from(values).map_err(|e| e.to_string())?,
             (None, None) => Frozen::table(),
         };
@@ -142,7 +145,11 @@ impl Case {
     }
 
     fn answer(&self) -> Result<String, String> {
-        let (files, _) = render_files(&self.request()?).map_err(|e| e.to_string())?;
+        let request = self.request()?;
+        let user = request.values.thaw_table();
+        // Which charts take part is not asked in these cases: all do.
+        let root = Instance::of(request.chart.chart());
+        let (files, _) = render_tree(&request, &root, &user, Vec::new()).map_err(|e| e.to_string())?;
         let text = files.into_iter().find(|(name, _)| name == "c/templates/t.txt").map(|(_, text)| text);
         Ok(text.unwrap_or_default())
     }

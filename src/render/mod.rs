@@ -170,7 +170,20 @@ pub fn render_files(request: &RenderRequest) -> Result<(Vec<(String, String)>, R
     let user = request.values.thaw_table();
     let mut warnings = Vec::new();
     let root = Instance::process(request.chart.chart(), &user, &mut warnings).map_err(RenderError::Dependencies)?;
-    let values = chart::values::coalesce(&root, &user, &mut warnings)?;
+    render_tree(request, &root, &user, warnings)
+}
+
+/// Renders the files of a tree of charts of which it is known which take part: all do.
+///
+/// # Errors
+/// See [`RenderError`].
+pub fn render_tree(
+    request: &RenderRequest,
+    root: &Instance,
+    user: &pintle_value::Map,
+    mut warnings: Vec<String>,
+) -> Result<(Vec<(String, String)>, Rendered), RenderError> {
+    let values = chart::values::coalesce(root, user, &mut warnings)?;
     let mut rendered = Rendered {
         metadata: root.metadata.clone(),
         crds: root.crds(),
@@ -179,14 +192,14 @@ pub fn render_files(request: &RenderRequest) -> Result<(Vec<(String, String)>, R
         warnings,
         ..Rendered::default()
     };
-    if !request.options.skip_schema_validation && has_schema(&root) {
+    if !request.options.skip_schema_validation && has_schema(root) {
         let json = (&rendered.values).into();
-        schema::validate(&root, &json, &mut |chart| request.chart.schema(chart)).map_err(RenderError::Schema)?;
+        schema::validate(root, &json, &mut |chart| request.chart.schema(chart)).map_err(RenderError::Schema)?;
     }
     check_kube_version(&root.metadata, &request.capabilities)?;
     let shared =
         scope::Shared { release: scope::release(&request.release), capabilities: request.capabilities.value() };
-    let scopes = scope::scopes(&root, &values, &shared);
+    let scopes = scope::scopes(root, &values, &shared);
     let files = engine::render(request, &scopes)?;
     rendered.warnings.dedup();
     Ok((files, rendered))

@@ -71,6 +71,7 @@ pub(crate) static TIME_METHODS: &[Method] = &[
     method("UnixMicro", NONE, |t, _| on_time(t, |t| Value::Int64(t.unix_micro()))),
     method("UnixNano", NONE, |t, _| on_time(t, |t| Value::Int64(t.unix_nano()))),
     method("UTC", NONE, |t, _| on_time(t, |t| Value::Time(Rc::new(t.in_zone(&Utc))))),
+    method("Location", NONE, |t, _| on_time(t, |t| Value::Object(Rc::new(Location { name: t.zone.clone() })))),
     method("IsZero", NONE, |t, _| on_time(t, |t| t.is_zero().into())),
     method("String", NONE, |t, _| on_time(t, |t| t.to_string().into())),
     method("Format", &["string"], |t, args| {
@@ -114,6 +115,50 @@ struct Calendar {
     type_name: &'static str,
     number: i64,
     name: &'static str,
+}
+
+/// A `*time.Location`, of which templates see the name.
+struct Location {
+    name: String,
+}
+
+impl Object for Location {
+    fn type_name(&self) -> &'static str {
+        "*time.Location"
+    }
+
+    fn is_pointer(&self) -> bool {
+        true
+    }
+
+    fn field(&self, _: &str) -> Option<Value> {
+        None
+    }
+
+    fn fields(&self) -> Vec<(&'static str, Value)> {
+        vec![("name", self.name.as_str().into())]
+    }
+
+    fn method(&self, name: &str) -> Option<&'static [&'static str]> {
+        (name == "String").then_some(NONE)
+    }
+
+    fn call(&self, _: &str, _: &[Value]) -> Answer {
+        Ok(self.name.as_str().into())
+    }
+
+    fn text(&self) -> Option<String> {
+        Some(self.name.clone())
+    }
+
+    // Its fields are all hidden.
+    fn json(&self) -> Value {
+        Value::Map(pintle_value::Map::new())
+    }
+
+    fn as_any(&self) -> &dyn Any {
+        self
+    }
 }
 
 impl From<Calendar> for Value {

@@ -59,6 +59,7 @@ impl Form for Go {
             }
             Value::List(items) => return Ok(list(emitter, items)),
             Value::Map(map) => return Ok(mapping(emitter, map.snapshot(), Some(map))),
+            Value::Object(object) if let Some(number) = object.int() => emitter.bare(number.to_string().as_bytes()),
             Value::Object(object) => match object.json() {
                 // Types that turn themselves into text do so here, too.
                 Value::String(text) => string(emitter, &text),

@@ -24,9 +24,13 @@ pub(super) fn int(args: &[Value], at: usize) -> i64 {
     }
 }
 
-/// A map parameter; a nil becomes a nil map.
+/// A map parameter; a nil becomes a nil map. It has the plain type, whatever the argument's is; the entries are shared.
 pub(super) fn map(args: &[Value], at: usize) -> Map {
-    args.get(at).and_then(Value::as_map).cloned().unwrap_or_else(|| Map::nil(MapKind::Any))
+    match args.get(at).and_then(Value::as_map) {
+        None => Map::nil(MapKind::Any),
+        Some(map) if matches!(map.kind(), MapKind::Any) => map.clone(),
+        Some(map) => map.view(MapKind::Any),
+    }
 }
 
 pub(super) fn any(args: &[Value], at: usize) -> &Value {
@@ -45,6 +49,9 @@ pub(super) fn items(value: &Value) -> Option<Vec<Value>> {
 /// The kind of a value as Go's messages name it.
 pub(super) fn kind_name(value: &Value) -> &'static str {
     use pintle_value::Kind;
+    if matches!(value, Value::Object(object) if object.int().is_some()) {
+        return "int";
+    }
     match value.kind() {
         Kind::Invalid => "invalid",
         Kind::Bool => "bool",
@@ -99,6 +106,7 @@ pub(super) fn to_int64(value: &Value) -> i64 {
         Value::Uint64(n) => n.cast_signed(),
         Value::Float64(n) => truncate(*n),
         Value::String(s) => strconv::cast_int64(s),
+        Value::Object(object) => object.int().unwrap_or(0),
         _ => 0,
     }
 }
@@ -112,6 +120,7 @@ pub(super) fn to_float64(value: &Value) -> f64 {
         Value::Uint64(n) => *n as f64,
         Value::Float64(n) => *n,
         Value::String(s) => strconv::cast_float64(s),
+        Value::Object(object) => object.int().unwrap_or(0) as f64,
         _ => 0.0,
     }
 }

@@ -120,7 +120,7 @@ fn gen_private_key(call: &mut Call<'_>, args: &[Value]) -> Answer {
     let failed = |error: &dyn std::fmt::Display| FuncError::from(format!("failed to generate private key: {error}"));
     match text(args, 0) {
         b"" | b"rsa" => {
-            call.spend(10_000_000)?;
+            call.spend(2_000_000)?;
             string_answer(rsa_key(KeySize::Rsa4096)?)
         }
         b"ecdsa" => {
@@ -131,7 +131,11 @@ fn gen_private_key(call: &mut Call<'_>, args: &[Value]) -> Answer {
         }
         b"ed25519" => {
             let key = rcgen::KeyPair::generate_for(&rcgen::PKCS_ED25519).map_err(|e| failed(&e))?;
-            string_answer(pem("PRIVATE KEY", &key.serialize_der()))
+            let seed = pkcs8_content(key.serialized_der()).ok_or_else(|| failed(&"the key has an unknown form"))?;
+            // Go writes the first version of PKCS#8, without the public key.
+            let mut der = b"\x30\x2e\x02\x01\x00\x30\x05\x06\x03\x2b\x65\x70\x04\x22".to_vec();
+            der.extend_from_slice(seed);
+            string_answer(pem("PRIVATE KEY", &der))
         }
         b"dsa" => Err("genPrivateKey: DSA keys are not supported here; use rsa, ecdsa or ed25519".into()),
         other => string_answer(format!("Unknown type {}", std::string::String::from_utf8_lossy(other))),

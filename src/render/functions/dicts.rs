@@ -3,7 +3,7 @@
 use super::{
     Answer,
     argument::{any, list_answer, map, strings_answer, text, text_of},
-    fixed,
+    charge_items, fixed,
     merge::{Fill, merge_into},
     variadic,
 };
@@ -150,13 +150,14 @@ fn copy(call: &mut Call<'_>, value: &Value, depth: usize) -> Answer {
     }
     Ok(match value {
         Value::List(list) if !list.is_nil() => {
-            call.spend(list.len() as u64)?;
+            // A copy of what shares its parts can be far larger than it looks.
+            charge_items(call, list.len())?;
             let items = list.to_vec();
             let copies: Result<Vec<_>, _> = items.iter().map(|item| copy(call, item, depth + 1)).collect();
             Value::List(List::of(list.kind(), copies?))
         }
         Value::Map(map) if !map.is_nil() => {
-            call.spend(map.len() as u64)?;
+            charge_items(call, map.len())?;
             let mut entries = map.snapshot();
             for (_, item) in &mut entries {
                 *item = copy(call, item, depth + 1)?;

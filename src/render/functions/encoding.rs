@@ -65,7 +65,7 @@ pub(super) fn decode_base64(input: &[u8]) -> Result<Vec<u8>, usize> {
                         2 => match next(&mut at) {
                             None => return Err(input.len()),
                             Some(b'=') => {}
-                            Some(_) => return Err(at - 1),
+                            Some(_) => return Err(at - 2),
                         },
                         _ => {}
                     }
@@ -116,8 +116,9 @@ fn decode_base32(input: &[u8]) -> Result<Vec<u8>, usize> {
             let value = match byte {
                 b'A'..=b'Z' => byte - b'A',
                 b'2'..=b'7' => byte - b'2' + 26,
-                b'=' if digits >= 2 && input.len() - start >= 8 => {
-                    if let Some(wrong) = input[at..start + 8].iter().position(|b| *b != b'=') {
+                b'=' if digits >= 2 && input.len() - at < 8 => {
+                    let Some(padding) = input.get(at..start + 8) else { return Err(input.len()) };
+                    if let Some(wrong) = padding.iter().position(|b| *b != b'=') {
                         return Err(at + wrong - 1);
                     }
                     // Only so many digits make whole bytes.

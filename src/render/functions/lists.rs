@@ -5,7 +5,7 @@ use super::{
     argument::{
         NIL_POINTER, any, int, is_empty, items, kind_name, list_answer, strings_answer, text_of, texts_of, to_int64,
     },
-    check_items, fixed, variadic,
+    charge_items, check_items, fixed, variadic,
 };
 use pintle_template::{
     Call, Func, FuncError,
@@ -62,19 +62,21 @@ fn list(_: &mut Call<'_>, args: &[Value]) -> Answer {
     list_answer(args.to_vec())
 }
 
-fn append(_: &mut Call<'_>, args: &[Value]) -> Answer {
+fn append(call: &mut Call<'_>, args: &[Value]) -> Answer {
     let mut items = list_of(any(args, 0), "Cannot push on type")?;
+    charge_items(call, items.len())?;
     items.push(any(args, 1).clone());
     list_answer(items)
 }
 
-fn prepend(_: &mut Call<'_>, args: &[Value]) -> Answer {
+fn prepend(call: &mut Call<'_>, args: &[Value]) -> Answer {
     let mut items = list_of(any(args, 0), "Cannot prepend on type")?;
+    charge_items(call, items.len())?;
     items.insert(0, any(args, 1).clone());
     list_answer(items)
 }
 
-fn concat(_: &mut Call<'_>, args: &[Value]) -> Answer {
+fn concat(call: &mut Call<'_>, args: &[Value]) -> Answer {
     let mut all = Vec::new();
     for arg in args {
         let Some(items) = items(arg) else {
@@ -84,6 +86,7 @@ fn concat(_: &mut Call<'_>, args: &[Value]) -> Answer {
             return Err(format!("Cannot concat type {} as list", kind_name(arg)).into());
         };
         check_items("concat", all.len() + items.len())?;
+        charge_items(call, items.len())?;
         all.extend(items);
     }
     Ok(nil_if_empty(all))

@@ -61,6 +61,12 @@ fn check_items(what: &str, items: usize) -> Result<(), FuncError> {
     Ok(())
 }
 
+/// Counts a list of so many items as text made: a chart that keeps many large lists runs out of it.
+fn charge_items(call: &mut Call<'_>, items: usize) -> Result<(), FuncError> {
+    call.spend(items as u64)?;
+    call.spend_bytes(64 + items.saturating_mul(size_of::<Value>()))
+}
+
 /// All functions of Helm's function map, by name.
 pub fn functions() -> &'static FunctionTable {
     static TABLE: LazyLock<FunctionTable> = LazyLock::new(|| {

@@ -3,7 +3,7 @@
 use super::{
     Answer,
     argument::{any, int, random, string_answer, text, text_of, to_float64, to_int64},
-    check_items,
+    charge_items, check_items,
     decimal::Decimal,
     fixed, variadic,
 };
@@ -29,8 +29,12 @@ pub(super) static FUNCTIONS: &[Func] = &[
     variadic("max", &[Any], Any, |_, args| Ok(Value::Int64(args.iter().map(to_int64).max().unwrap_or(0)))),
     variadic("biggest", &[Any], Any, |_, args| Ok(Value::Int64(args.iter().map(to_int64).max().unwrap_or(0)))),
     variadic("min", &[Any], Any, |_, args| Ok(Value::Int64(args.iter().map(to_int64).min().unwrap_or(0)))),
-    variadic("maxf", &[Any], Any, |_, args| Ok(extreme(args, |a, b| a > b || a == b && b.is_sign_negative()))),
-    variadic("minf", &[Any], Any, |_, args| Ok(extreme(args, |a, b| a < b || a == b && a.is_sign_negative()))),
+    variadic("maxf", &[Any], Any, |_, args| {
+        Ok(extreme(args, f64::INFINITY, |a, b| a > b || a == b && b.is_sign_negative()))
+    }),
+    variadic("minf", &[Any], Any, |_, args| {
+        Ok(extreme(args, f64::NEG_INFINITY, |a, b| a < b || a == b && a.is_sign_negative()))
+    }),
     fixed("add1f", &[Any], |_, args| decimals(&[any(args, 0).clone(), Value::Int(1)], |a, b| Ok(a.plus(b)))),
     variadic("addf", &[], Any, |_, args| decimals(&[&[Value::Int(0)], args].concat(), |a, b| Ok(a.plus(b)))),
     variadic("subf", &[Any], Any, |_, args| decimals(args, |a, b| Ok(a.plus(&b.negated())))),
@@ -44,7 +48,9 @@ pub(super) static FUNCTIONS: &[Func] = &[
     fixed("floor", &[Any], |_, args| Ok(Value::Float64(to_float64(any(args, 0)).floor()))),
     variadic("round", &[Any, Int], Float64, round),
     fixed("until", &[Int], until),
-    fixed("untilStep", &[Int, Int, Int], |_, args| ints("untilStep", int(args, 0), int(args, 1), int(args, 2))),
+    fixed("untilStep", &[Int, Int, Int], |call, args| {
+        ints(call, "untilStep", int(args, 0), int(args, 1), int(args, 2))
+    }),
     variadic("seq", &[], Int, seq),
     fixed("randInt", &[Int, Int], rand_int),
 ];
@@ -66,10 +72,12 @@ fn divide(args: &[Value], operation: fn(i64, i64) -> i64) -> Answer {
     }
 }
 
-/// Go's `math.Max` or `math.Min` over all: a NaN wins.
-fn extreme(args: &[Value], wins: fn(f64, f64) -> bool) -> Value {
+/// Go's `math.Max` or `math.Min` over all: an infinity wins that nothing can beat, then a NaN.
+fn extreme(args: &[Value], utmost: f64, wins: fn(f64, f64) -> bool) -> Value {
     let pick = |best: f64, next: f64| {
-        if best.is_nan() || next.is_nan() {
+        if best == utmost || next == utmost {
+            utmost
+        } else if best.is_nan() || next.is_nan() {
             f64::NAN
         } else if wins(next, best) {
             next
@@ -122,14 +130,15 @@ fn steps(what: &str, start: i64, stop: i64, step: i64) -> Result<Vec<i64>, FuncE
     Ok(numbers)
 }
 
-fn ints(what: &str, start: i64, stop: i64, step: i64) -> Answer {
+fn ints(call: &mut Call<'_>, what: &str, start: i64, stop: i64, step: i64) -> Answer {
     let numbers = steps(what, start, stop, step)?;
+    charge_items(call, numbers.len())?;
     Ok(Value::List(List::of(ListKind::Int, numbers.into_iter().map(Value::Int).collect())))
 }
 
-fn until(_: &mut Call<'_>, args: &[Value]) -> Answer {
+fn until(call: &mut Call<'_>, args: &[Value]) -> Answer {
     let count = int(args, 0);
-    ints("until", 0, count, if count < 0 { -1 } else { 1 })
+    ints(call, "until", 0, count, if count < 0 { -1 } else { 1 })
 }
 
 /// As the command `seq`: one, two or three numbers, the last one included.
@@ -140,14 +149,12 @@ fn seq(_: &mut Call<'_>, args: &[Value]) -> Answer {
         3 => (int(args, 0), int(args, 1), int(args, 2)),
         _ => return string_answer(""),
     };
-    let step = match (args.len(), end < start) {
-        (3, true) if step > 0 => return string_answer(""),
-        (3, true) => -1,
-        (3, false) => step,
-        (_, true) => -1,
-        (_, false) => 1,
-    };
-    let numbers = steps("seq", start, end.wrapping_add(step), step)?;
+    let towards = if end < start { -1 } else { 1 };
+    let step = if args.len() == 3 { step } else { towards };
+    if step > 0 && towards < 0 {
+        return string_answer("");
+    }
+    let numbers = steps("seq", start, end.wrapping_add(towards), step)?;
     let texts: Vec<_> = numbers.iter().map(i64::to_string).collect();
     string_answer(texts.join(" "))
 }

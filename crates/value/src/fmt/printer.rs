@@ -183,7 +183,10 @@ impl<'a> Printer<'a> {
             Value::List(list) => self.list(list, verb, depth),
             Value::Map(map) => self.map(map, verb, depth),
             Value::Time(time) => self.time(time, verb, depth),
-            Value::Object(object) => self.object(&**object, verb, depth, value),
+            Value::Object(object) => match object.int() {
+                Some(number) => self.integer(Integer::signed(number), verb, value),
+                None => self.object(&**object, verb, depth, value),
+            },
         }
     }
 
