@@ -6,6 +6,7 @@ mod engine;
 mod failure;
 mod files;
 pub mod functions;
+mod head;
 pub mod host;
 pub mod manifest;
 mod scope;
