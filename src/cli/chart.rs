@@ -55,7 +55,7 @@ impl ChartFlags {
     pub(super) fn load(&self, reference: &str) -> Result<Chart, String> {
         if let Some(repo) = &self.repo {
             let repository = self.repository(repo)?;
-            return self.from_index(&repository, reference);
+            return self.of_index(&repository, reference);
         }
         if Path::new(reference).exists() {
             return from_path(reference);
@@ -64,13 +64,13 @@ impl ChartFlags {
             return Err(format!("path {reference:?} not found"));
         }
         if reference.contains("://") {
-            return self.from_address(reference);
+            return self.at_address(reference);
         }
         let Some((repo, name)) = reference.split_once('/') else {
             return Err(format!("non-absolute URLs should be in form of repo_name/path_to_chart, got: {reference}"));
         };
         let known = self.known(repo)?.ok_or_else(|| format!("repo {repo} not found"))?;
-        self.from_index(&known, name)
+        self.of_index(&known, name)
     }
 
     fn repository(&self, url: &str) -> Result<Repository, String> {
@@ -89,7 +89,7 @@ impl ChartFlags {
         Ok(repository)
     }
 
-    fn from_index(&self, repository: &Repository, name: &str) -> Result<Chart, String> {
+    fn of_index(&self, repository: &Repository, name: &str) -> Result<Chart, String> {
         let range = match &self.version {
             Some(range) => range.as_str(),
             None if self.devel => ">0.0.0-0",
@@ -102,7 +102,7 @@ impl ChartFlags {
         })
     }
 
-    fn from_address(&self, address: &str) -> Result<Chart, String> {
+    fn at_address(&self, address: &str) -> Result<Chart, String> {
         let repository = self.repository(address)?;
         let file = repository.url().path().rsplit('/').next().unwrap_or_default();
         let entry = Entry {

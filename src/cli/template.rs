@@ -267,7 +267,7 @@ impl Template {
         let hooks: Vec<_> = rendered
             .hooks
             .iter()
-            .filter(|hook| !self.no_hooks && !(self.skip_tests && hook.events.contains(&HookEvent::Test)))
+            .filter(|hook| !(self.no_hooks || self.skip_tests && hook.events.contains(&HookEvent::Test)))
             .collect();
         let mut text = String::new();
         if let Some(folder) = &self.output_dir {

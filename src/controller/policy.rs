@@ -190,7 +190,7 @@ pub fn crds(spec: &HelmReleaseSpec, action: Action) -> CrdPolicy {
 }
 
 #[cfg(test)]
-#[allow(clippy::unwrap_used)]
+#[allow(clippy::unwrap_used, clippy::needless_pass_by_value)]
 mod tests {
     use super::*;
     use serde_json::json;

@@ -94,7 +94,7 @@ impl Decimal {
         match usize::try_from(shift) {
             Ok(zeros) => dividend.resize(dividend.len() + zeros.min(MAX_DIGITS), 0),
             Err(_) => {
-                divisor.resize(divisor.len() + usize::try_from(-shift).map_or(MAX_DIGITS, |n| n.min(MAX_DIGITS)), 0)
+                divisor.resize(divisor.len() + usize::try_from(-shift).map_or(MAX_DIGITS, |n| n.min(MAX_DIGITS)), 0);
             }
         }
         let mut quotient = Vec::with_capacity(dividend.len());

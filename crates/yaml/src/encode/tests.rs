@@ -1,4 +1,5 @@
-#![allow(clippy::unwrap_used)]
+// Floats are written as Go prints them, whatever the shortest text would be.
+#![allow(clippy::unwrap_used, clippy::excessive_precision)]
 
 use super::*;
 use crate::{decode, encode_v3};
