@@ -23,6 +23,11 @@ pub struct Packaged {
 
 /// Packages the chart in `folder`.
 pub fn package(folder: &Path) -> Result<Packaged> {
+    package_with(folder, Vec::new())
+}
+
+/// Packages the chart in `folder` with more files, by their paths in the chart.
+pub fn package_with(folder: &Path, more: Vec<(String, Vec<u8>)>) -> Result<Packaged> {
     let metadata = folder.join("Chart.yaml");
     let metadata = fs::read_to_string(&metadata).with_context(|| format!("cannot read {}", metadata.display()))?;
     let field = |key: &str| {
@@ -32,7 +37,9 @@ pub fn package(folder: &Path) -> Result<Packaged> {
     let mut files = Vec::new();
     collect(folder, Path::new(""), &mut files)?;
     let entries = files.iter().map(|path| Ok((format!("{name}/{}", path.display()), fs::read(folder.join(path))?)));
-    let bytes = archive(entries.collect::<Result<Vec<_>>>()?)?;
+    let mut entries = entries.collect::<Result<Vec<_>>>()?;
+    entries.extend(more.into_iter().map(|(path, content)| (format!("{name}/{path}"), content)));
+    let bytes = archive(entries)?;
     Ok(Packaged { name, version, app_version: field("appVersion").unwrap_or_default(), bytes })
 }
 

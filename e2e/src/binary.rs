@@ -10,8 +10,14 @@ use serde_json::Value;
 /// The project's root folder.
 #[must_use]
 pub fn root() -> &'static Path {
-    let here = Path::new(env!("CARGO_MANIFEST_DIR"));
-    here.parent().unwrap_or(here)
+    static ROOT: OnceLock<PathBuf> = OnceLock::new();
+    ROOT.get_or_init(|| {
+        // Where cargo runs us, so that a program from a target folder that several checkouts share knows its own; the
+        // place where it was compiled otherwise. Both are one level below the root.
+        let here = std::env::var_os("CARGO_MANIFEST_DIR")
+            .map_or_else(|| PathBuf::from(env!("CARGO_MANIFEST_DIR")), PathBuf::from);
+        here.parent().map_or_else(|| here.clone(), Path::to_owned)
+    })
 }
 
 /// The `pintle` program: what `PINTLE_BIN` names, or else the one cargo builds now (its progress goes to standard error).

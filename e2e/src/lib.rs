@@ -18,7 +18,7 @@ pub mod story;
 mod tools;
 mod wait;
 
-pub use archive::{Packaged, archive, package};
+pub use archive::{Packaged, archive, package, package_with};
 pub use binary::{pintle, root};
 pub use controlplane::{ControlPlane, OPERATOR_USER, Users};
 pub use http::{Answer, get};

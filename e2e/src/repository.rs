@@ -16,6 +16,8 @@ use sha2::{Digest as _, Sha256};
 
 use crate::archive::{Packaged, package};
 
+const MIRROR: &str = "/mirror";
+
 /// What goes wrong with one path.
 #[derive(Clone, Debug)]
 pub enum Fault {
@@ -91,6 +93,12 @@ impl ChartRepository {
     #[must_use]
     pub fn url(&self) -> String {
         format!("http://{}", self.address)
+    }
+
+    /// A second URL of the same repository, with faults of its own (`/mirror/index.yaml`).
+    #[must_use]
+    pub fn mirror(&self) -> String {
+        format!("{}{MIRROR}", self.url())
     }
 
     /// Packages the chart in `folder` and adds it. Answers its version.
@@ -259,6 +267,8 @@ fn answer(state: &State, path: &str, headers: &BTreeMap<String, String>) -> Repl
         Some(Fault::Body(body)) => return Reply { status: 200, headers: Vec::new(), body, spoilt: None },
         _ => {}
     }
+    // The same content under a second address.
+    let path = path.strip_prefix(MIRROR).unwrap_or(path);
     let body = if path == "/index.yaml" {
         index(&state.charts).into_bytes()
     } else {
