@@ -1,9 +1,7 @@
 //! Template errors as Helm tells them.
 
+use super::functions::{MESSAGE_END as END, MESSAGE_START as START};
 use pintle_template::{Cause, Error, ParseError};
-
-const START: &str = "HELM_ERR_START";
-const END: &str = "HELM_ERR_END";
 
 /// Helm keeps of a parse error the place and what follows the last colon.
 pub(super) fn parse_text(error: &ParseError) -> String {

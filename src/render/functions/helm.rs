@@ -204,7 +204,7 @@ fn tpl(call: &mut Call<'_>, args: &[Value]) -> Answer {
 }
 
 /// Helm deletes what Go prints for a missing value, wherever it comes from.
-pub(in crate::render) fn without_no_value(output: Vec<u8>) -> Vec<u8> {
+fn without_no_value(output: Vec<u8>) -> Vec<u8> {
     const NO_VALUE: &[u8] = b"<no value>";
     let find = |text: &[u8]| {
         let mut from = 0;

@@ -24,6 +24,8 @@ mod types;
 #[cfg(test)]
 mod tests;
 
+pub(super) use helm::{MESSAGE_END, MESSAGE_START};
+
 use pintle_template::{Call, Func, FuncError, FunctionTable, Type};
 use pintle_value::Value;
 use std::sync::LazyLock;
