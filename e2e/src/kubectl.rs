@@ -1,6 +1,6 @@
 //! kubectl, the way a user has it: one kubeconfig, its own cache, JSON out.
 
-use std::io::Write as _;
+use std::io::{BufReader, Write as _};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::mpsc;
@@ -103,7 +103,7 @@ impl Kubectl {
         let stdout = child.stdout.take().context("kubectl has no standard output")?;
         let (send, events) = mpsc::channel();
         std::thread::spawn(move || {
-            let stream = serde_json::Deserializer::from_reader(stdout).into_iter::<Value>();
+            let stream = serde_json::Deserializer::from_reader(BufReader::new(stdout)).into_iter::<Value>();
             for mut event in stream.map_while(Result::ok) {
                 let event = Event { deleted: event["type"] == "DELETED", object: event["object"].take() };
                 if send.send(event).is_err() {
