@@ -79,15 +79,15 @@ fn parse(value: &Value) -> Result<Duration, String> {
             .map(Duration::from_nanos)
             .ok_or_else(|| format!("duration seconds overflow: {n}")),
         Value::Float64(seconds) => of_seconds(*seconds),
-        Value::String(text) => {
-            let text = trim_space(text);
+        Value::String(given) => {
+            let text = trim_space(given);
             if text.is_empty() {
                 return Err("empty duration".to_owned());
             }
             if let Ok(seconds) = strconv::parse_float(text) {
                 return of_seconds(seconds);
             }
-            Duration::parse(text).map_err(|_| format!("could not parse duration {}", strconv::quote(text)))
+            Duration::parse(text).map_err(|_| format!("could not parse duration {}", strconv::quote(given)))
         }
         other => Err(format!("unsupported duration type {}", other.type_name())),
     }

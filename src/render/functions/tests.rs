@@ -209,7 +209,7 @@ fn dates_and_durations() {
         ("{{ durationSeconds `1m` }} {{ durationHours 5400 }} {{ durationRoundTo `2h13m` `30m` }}", "60 1.5 2h0m0s"),
     ]);
     check_errors(&[
-        ("{{ mustToDuration `x` }}", "could not parse duration \"x\""),
+        ("{{ mustToDuration ` x ` }}", "could not parse duration \" x \""),
         ("{{ mustToDuration 1e10 }}", "duration seconds overflow: 1e+10"),
         ("{{ mustToDate `2006` `x` }}", "parsing time \"x\" as \"2006\": cannot parse \"x\" as \"2006\""),
     ]);
