@@ -91,8 +91,26 @@ fn cases() -> Result<Outcome> {
         return Ok(built);
     }
     let program = target().join("release/examples/render_cases");
-    status(Command::new("python3").arg(script).arg("--").arg(program))
+    let mut command = Command::new("python3");
+    command.arg(script).args(["--show", "100", "--"]).arg(program).current_dir(root());
+    let done = command.output().context("cannot run python3")?;
+    let told = String::from_utf8_lossy(&done.stdout);
+    println!("{told}");
+    let failed: Vec<&str> = told.lines().filter_map(|line| line.strip_prefix("--- ")).collect();
+    let unknown: Vec<&str> = failed.iter().filter(|id| !KNOWN.contains(id)).copied().collect();
+    // A run that told nothing, or a case that is answered by now and still listed as known, is not what this stands for.
+    let summed = told.lines().last().is_some_and(|line| line.ends_with(&format!(" passed, {} failed", failed.len())));
+    let answered: Vec<&str> = KNOWN.iter().filter(|id| !failed.contains(id)).copied().collect();
+    Ok(match (summed, unknown.is_empty(), answered.is_empty()) {
+        (true, true, true) => Outcome::Passed,
+        (true, true, false) => Outcome::Failed(format!("answered by now, take off the list: {}", answered.join(", "))),
+        _ => Outcome::Failed(format!("cases that are not known to differ: {}", unknown.join(", "))),
+    })
 }
+
+/// Cases that are answered otherwise than by Helm; docs/COMPATIBILITY.md says why: gobwas' `?` beside letters that are not
+/// ASCII.
+const KNOWN: [&str; 1] = ["files/glob-33fe5322"];
 
 /// Real charts with what Helm printed for them.
 fn charts() -> Result<Outcome> {
