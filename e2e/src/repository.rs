@@ -123,7 +123,7 @@ impl ChartRepository {
     pub fn falsify_digest(&self, name: &str, version: &str) {
         for chart in &mut self.state().charts {
             if chart.packaged.name == name && chart.packaged.version == version {
-                chart.digest = "0".repeat(64);
+                chart.digest = "c0ffee".repeat(11)[..64].to_owned();
             }
         }
     }
@@ -302,7 +302,7 @@ fn index(charts: &[Chart]) -> String {
             let Packaged { name, version, app_version, .. } = packaged;
             text += &format!(
                 "  - apiVersion: v2\n    name: {name}\n    version: \"{version}\"\n    appVersion: \"{app_version}\"\n    \
-                 created: \"2026-01-01T00:00:00Z\"\n    digest: {digest}\n    urls:\n    - {}\n",
+                 created: \"2026-01-01T00:00:00Z\"\n    digest: \"{digest}\"\n    urls:\n    - {}\n",
                 &file(packaged)[1..]
             );
         }

@@ -83,9 +83,24 @@ fn shared() -> Result<&'static Shared> {
         let name = binary.file_stem().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
         // Cargo's suffix would leave one folder a build.
         let name = name.rsplit_once('-').map_or(name.as_str(), |(name, _)| name);
-        let control_plane = ControlPlane::start(&tools, &root().join("target/e2e").join(name))?;
+        let control_plane = ControlPlane::start(&tools, &state(name)?)?;
         control_plane.prepare_for_operator()?;
         Ok(Shared { control_plane, helm })
     };
     SHARED.get_or_init(|| start().map_err(|error| format!("{error:#}"))).as_ref().map_err(|error| anyhow!("{error}"))
+}
+
+/// A folder of this process's own, so that the same tests may run twice at a time. What ended processes left is removed.
+fn state(name: &str) -> Result<PathBuf> {
+    let all = root().join("target/e2e");
+    std::fs::create_dir_all(&all)?;
+    for entry in std::fs::read_dir(&all)?.flatten() {
+        let file = entry.file_name().to_string_lossy().into_owned();
+        let owner = file.strip_prefix(name).and_then(|rest| rest.strip_prefix('-'));
+        if owner.is_some_and(|id| !std::path::Path::new("/proc").join(id).exists()) {
+            // Somebody else may be doing the same.
+            let _ = std::fs::remove_dir_all(entry.path());
+        }
+    }
+    Ok(all.join(format!("{name}-{}", std::process::id())))
 }
