@@ -224,8 +224,8 @@ mod tests {
                 "later documents win, maps merge",
                 json!([doc, doc]),
                 json!(null),
-                vec![content("a: {x: 1, y: 1}"), content("a: {y: 2}\nb: [1]")],
-                json!({"a": {"x": 1.0, "y": 2.0}, "b": [1.0]}),
+                vec![content("a: {x: 1, z: 1}"), content("a: {z: 2}\nb: [1]")],
+                json!({"a": {"x": 1.0, "z": 2.0}, "b": [1.0]}),
             ),
             (
                 "inline over documents",
