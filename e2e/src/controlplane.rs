@@ -165,10 +165,20 @@ impl ControlPlane {
             "--use-service-account-credentials=true".into(),
             "--leader-elect=false".into(),
             "--secure-port=0".into(),
+            // With its own limits it takes minutes over the objects of five hundred releases, and it is not what is tried.
+            "--kube-api-qps=1000".into(),
+            "--kube-api-burst=2000".into(),
+            "--concurrent-deployment-syncs=20".into(),
         ]);
         self.spawn("kube-controller-manager", &mut manager)?;
         let mut scheduler = self.tools.program("kube-scheduler");
-        scheduler.args([&kubeconfig, "--leader-elect=false", "--secure-port=0"]);
+        scheduler.args([
+            &kubeconfig,
+            "--leader-elect=false",
+            "--secure-port=0",
+            "--kube-api-qps=1000",
+            "--kube-api-burst=2000",
+        ]);
         self.spawn("kube-scheduler", &mut scheduler)?;
 
         let stages =

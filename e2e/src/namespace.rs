@@ -15,7 +15,7 @@ pub const HELMRELEASE: &str = "helmreleases.pintle.dev";
 /// The kind, in full.
 pub const HELMREPOSITORY: &str = "helmrepositories.pintle.dev";
 /// How long a test waits for what takes seconds: generous, since two cores run everything.
-pub const DEADLINE: Duration = Duration::from_secs(120);
+pub const DEADLINE: Duration = Duration::from_secs(240);
 
 /// A namespace, and kubectl and helm to work in it.
 #[derive(Clone, Debug)]
