@@ -16,7 +16,7 @@ use crate::{
     },
     release::{ApplyMethod, HookPhase, Record, Status, Stored},
 };
-use jiff::{SignedDuration, Timestamp};
+use jiff::SignedDuration;
 use std::collections::BTreeSet;
 
 /// An operation that is under way, with what is in memory of it. All but `stored` can be made anew from the record.
@@ -564,9 +564,4 @@ async fn note(op: &mut Operation, at: &Workplace<'_>, next: Step) -> Result<(), 
     let annotations = [(ANNOTATION.to_owned(), op.cursor.to_annotation())].into();
     op.stored = at.storage.annotate(&op.stored, &annotations).await?;
     Ok(())
-}
-
-/// When the operation's present step began.
-pub fn since(op: &Operation) -> Timestamp {
-    op.cursor.since
 }

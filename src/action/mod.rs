@@ -111,14 +111,6 @@ pub enum Error {
         /// What is wrong with it.
         message: String,
     },
-    /// A revision that an operation needs is not there.
-    #[error("release {release} has no revision {revision}: it was deleted by somebody else")]
-    Gone {
-        /// The release.
-        release: String,
-        /// The revision.
-        revision: u32,
-    },
 }
 
 impl Error {
@@ -140,7 +132,7 @@ impl Error {
             Self::Cluster(error) => error.is_transient(),
             Self::Storage(error) => error.is_transient(),
             Self::Objects(errors) => errors.iter().all(cluster::Error::is_transient),
-            Self::Foreign(_) | Self::Manifest { .. } | Self::Definition { .. } | Self::Gone { .. } => false,
+            Self::Foreign(_) | Self::Manifest { .. } | Self::Definition { .. } => false,
         }
     }
 }

@@ -8,7 +8,6 @@ use crate::{
         ObjectId,
         ownership::{Origin, label_value},
     },
-    release::Status,
 };
 use jiff::Timestamp;
 use std::{
@@ -97,13 +96,6 @@ pub struct Live {
     pub status: Option<serde_json::Value>,
     /// Objects of the deployed revision, for the inventory.
     pub inventory: Option<(u32, Vec<ObjectId>)>,
-}
-
-impl Live {
-    /// Whether the newest revision is of this status.
-    pub fn newest_is(&self, status: Status) -> bool {
-        self.history.as_ref().and_then(|h| h.first()).is_some_and(|s| s.revision.status == status)
-    }
 }
 
 /// One release's place.

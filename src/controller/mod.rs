@@ -31,7 +31,7 @@ use kube::{
     Api, Client,
     runtime::{
         Controller, Predicate, WatchStreamExt,
-        controller::{Action, Config},
+        controller::Config,
         events::{Recorder, Reporter},
         predicates, reflector,
         watcher::{self, watcher},
@@ -266,6 +266,3 @@ async fn sweep(ctx: Arc<Context>) {
         ctx.charts.sweep();
     }
 }
-
-/// The action of a controller whose reconcile never fails.
-pub type Then = Action;

@@ -824,89 +824,34 @@ impl<'a> Run<'a> {
             }
             _ => {}
         }
-        let (kind, status, reason, message) = match (&outcome, action) {
-            (Outcome::Succeeded, Action::Test) => (
-                conditions::TEST_SUCCESS,
-                conditions::Status::True,
-                "TestSucceeded",
-                format!("Helm test succeeded for release {title}"),
-            ),
-            (Outcome::Failed(why), Action::Test) => (
-                conditions::TEST_SUCCESS,
-                conditions::Status::False,
-                "TestFailed",
-                format!("Helm test failed for release {title}: {why}"),
-            ),
-            (Outcome::Succeeded, Action::Rollback) => (
-                conditions::REMEDIATED,
-                conditions::Status::True,
-                "RollbackSucceeded",
-                format!(
-                    "Helm rollback to revision {} succeeded for release {title}",
-                    operation.cursor.target.unwrap_or(0)
-                ),
-            ),
-            (Outcome::Failed(why), Action::Rollback) => (
-                conditions::REMEDIATED,
-                conditions::Status::False,
-                "RollbackFailed",
-                format!("Helm rollback failed for release {title}: {why}"),
-            ),
-            (Outcome::Succeeded, Action::UninstallRemediation) => (
-                conditions::REMEDIATED,
-                conditions::Status::True,
-                "UninstallSucceeded",
-                format!("Helm uninstall remediation succeeded for release {title}"),
-            ),
-            (Outcome::Failed(why), Action::UninstallRemediation) => (
-                conditions::REMEDIATED,
-                conditions::Status::False,
-                "UninstallFailed",
-                format!("Helm uninstall remediation failed for release {title}: {why}"),
-            ),
-            (Outcome::Succeeded, Action::Install) => (
-                conditions::RELEASED,
-                conditions::Status::True,
-                "InstallSucceeded",
-                format!("Helm install succeeded for release {title}"),
-            ),
-            (Outcome::Succeeded, Action::Upgrade) => (
-                conditions::RELEASED,
-                conditions::Status::True,
-                "UpgradeSucceeded",
-                format!("Helm upgrade succeeded for release {title}"),
-            ),
-            (Outcome::Succeeded, Action::Uninstall) => (
-                conditions::RELEASED,
-                conditions::Status::False,
-                "UninstallSucceeded",
-                format!("Helm uninstall succeeded for release {title}"),
-            ),
-            (Outcome::Failed(why), Action::Install) => (
-                conditions::RELEASED,
-                conditions::Status::False,
-                "InstallFailed",
-                format!("Helm install failed for release {title}: {why}"),
-            ),
-            (Outcome::Failed(why), Action::Upgrade) => (
-                conditions::RELEASED,
-                conditions::Status::False,
-                "UpgradeFailed",
-                format!("Helm upgrade failed for release {title}: {why}"),
-            ),
-            (Outcome::Failed(why), Action::Uninstall) => (
-                conditions::RELEASED,
-                conditions::Status::False,
-                "UninstallFailed",
-                format!("Helm uninstall failed for release {title}: {why}"),
-            ),
+        let failed = matches!(outcome, Outcome::Failed(_));
+        let kind = match action {
+            Action::Test => conditions::TEST_SUCCESS,
+            Action::Rollback | Action::UninstallRemediation => conditions::REMEDIATED,
+            Action::Install | Action::Upgrade | Action::Uninstall => conditions::RELEASED,
+        };
+        // A release that was uninstalled as wanted is not released any more.
+        let status = conditions::Status::from(!failed && action != Action::Uninstall);
+        let what = match action {
+            Action::Rollback if !failed => {
+                format!("rollback to revision {}", operation.cursor.target.unwrap_or(0))
+            }
+            Action::UninstallRemediation => "uninstall remediation".to_owned(),
+            other => other.word().to_owned(),
+        };
+        let (reason, message) = match &outcome {
+            Outcome::Succeeded => {
+                (format!("{}Succeeded", action.title()), format!("Helm {what} succeeded for release {title}"))
+            }
+            Outcome::Failed(why) => {
+                (format!("{}Failed", action.title()), format!("Helm {what} failed for release {title}: {why}"))
+            }
         };
         if matches!(action, Action::Install | Action::Upgrade) {
             self.report.conditions().remove(conditions::REMEDIATED);
             self.report.conditions().remove(conditions::TEST_SUCCESS);
         }
-        self.report.conditions().set(kind, status, reason, &message);
-        let failed = matches!(outcome, Outcome::Failed(_));
+        self.report.conditions().set(kind, status, &reason, &message);
         if failed && matches!(action, Action::Install | Action::Upgrade | Action::Test) {
             let first = match action {
                 Action::Test => operation.cursor.action == Action::Install,
@@ -915,10 +860,10 @@ impl<'a> Run<'a> {
             self.report.count_failure(first);
         }
         if failed {
-            self.report.conditions().retrying(reason, &message);
+            self.report.conditions().retrying(&reason, &message);
         }
         self.mirror();
-        self.announce(failed, reason, &message).await;
+        self.announce(failed, &reason, &message).await;
         // The count must not be lost before the next step; what fails here is written by the next status.
         if let Err(error) = self.report.write(self.release, self.live, self.ctx).await {
             tracing::warn!(%error, "status could not be written");
