@@ -114,18 +114,18 @@ impl Stretch {
 }
 
 /// The first step of an action on this record.
-pub fn first(action: Action, record: &Record, at: &Workplace<'_>) -> Option<Step> {
+pub fn first(action: Action, record: &Record, at: &Workplace) -> Option<Step> {
     passable(course(action).iter(), record, at)
 }
 
 /// The step after the last one of a phase.
-fn after(action: Action, step: &Step, record: &Record, at: &Workplace<'_>) -> Option<Step> {
+fn after(action: Action, step: &Step, record: &Record, at: &Workplace) -> Option<Step> {
     let here = Stretch::of(step);
     passable(course(action).iter().skip_while(|phase| **phase != here).skip(1), record, at)
 }
 
 /// Passes over phases in which nothing is to be done.
-fn passable<'a>(phases: impl Iterator<Item = &'a Stretch>, record: &Record, at: &Workplace<'_>) -> Option<Step> {
+fn passable<'a>(phases: impl Iterator<Item = &'a Stretch>, record: &Record, at: &Workplace) -> Option<Step> {
     phases
         .copied()
         .find(|phase| match phase {
@@ -144,7 +144,7 @@ fn passable<'a>(phases: impl Iterator<Item = &'a Stretch>, record: &Record, at: 
 /// # Errors
 /// If the step could not be taken and may be tried again ([`Error::is_transient`]); an error that ends the operation is
 /// recorded and comes back as [`Outcome::Failed`].
-pub async fn advance(op: &mut Operation, at: &Workplace<'_>) -> Result<Progress, Error> {
+pub async fn advance(op: &mut Operation, at: &Workplace) -> Result<Progress, Error> {
     let Some(step) = op.cursor.step.clone() else {
         return Ok(Progress::Ended(Outcome::Succeeded));
     };
@@ -167,12 +167,12 @@ pub async fn advance(op: &mut Operation, at: &Workplace<'_>) -> Result<Progress,
     }
 }
 
-fn overdue(op: &Operation, at: &Workplace<'_>) -> bool {
+fn overdue(op: &Operation, at: &Workplace) -> bool {
     at.now.duration_since(op.cursor.since) > at.options.timeout
 }
 
 /// Until when the present step may last.
-fn remaining(op: &Operation, at: &Workplace<'_>) -> SignedDuration {
+fn remaining(op: &Operation, at: &Workplace) -> SignedDuration {
     let left = at.options.timeout - at.now.duration_since(op.cursor.since);
     left.max(SignedDuration::from_millis(100))
 }
@@ -182,7 +182,7 @@ async fn hook(
     event: HookEvent,
     index: usize,
     stage: HookStage,
-    at: &Workplace<'_>,
+    at: &Workplace,
 ) -> Result<Progress, Error> {
     let order = hooks::of_event(op.record(), event, &at.options.tests);
     let Some(&which) = order.get(index) else {
@@ -239,29 +239,21 @@ async fn hook(
                 Ok(Progress::Moved)
             }
             HookOutcome::Running(message) if overdue(op, at) => {
-                hook_failed(
-                    op,
-                    event,
-                    which,
-                    &order[..index],
-                    format!("{message}: timed out after {:#}", at.options.timeout),
-                    at,
-                )
-                .await
+                let message = format!("{message}: timed out after {:#}", at.options.timeout);
+                let message = hooks::with_cause(message, &targets, at).await;
+                hook_failed(op, event, which, &order[..index], message, at).await
             }
             HookOutcome::Running(message) => Ok(Progress::Waits { message, again: remaining(op, at) }),
-            HookOutcome::Failed(message) => hook_failed(op, event, which, &order[..index], message, at).await,
+            HookOutcome::Failed(message) => {
+                let message = hooks::with_cause(message, &targets, at).await;
+                hook_failed(op, event, which, &order[..index], message, at).await
+            }
         },
     }
 }
 
 /// All hooks of an event have succeeded: those that are to be deleted then are, last first.
-async fn hooks_done(
-    op: &mut Operation,
-    event: HookEvent,
-    order: &[usize],
-    at: &Workplace<'_>,
-) -> Result<Progress, Error> {
+async fn hooks_done(op: &mut Operation, event: HookEvent, order: &[usize], at: &Workplace) -> Result<Progress, Error> {
     for which in order.iter().rev() {
         let hook = op.record().hooks[*which].clone();
         hooks::clean_up(&hook, op.record(), event, "hook-succeeded", at).await?;
@@ -276,7 +268,7 @@ async fn hook_failed(
     which: usize,
     succeeded: &[usize],
     message: String,
-    at: &Workplace<'_>,
+    at: &Workplace,
 ) -> Result<Progress, Error> {
     let hook = op.record().hooks[which].clone();
     hooks::clean_up(&hook, op.record(), event, "hook-failed", at).await?;
@@ -293,9 +285,9 @@ async fn hook_failed(
     fail(op, format!("{event} hooks failed: {message}"), at).await
 }
 
-async fn apply(op: &mut Operation, at: &Workplace<'_>) -> Result<Progress, Error> {
+async fn apply(op: &mut Operation, at: &Workplace) -> Result<Progress, Error> {
     let record = op.stored.record.clone();
-    let mut new = objects::targets(&record, at.cluster).await?;
+    let mut new = objects::targets(&record, &at.cluster).await?;
     for target in &mut new {
         objects::mark(target, &record, at);
     }
@@ -303,7 +295,7 @@ async fn apply(op: &mut Operation, at: &Workplace<'_>) -> Result<Progress, Error
     let old = base_targets(op, at).await?;
     for id in &old.client_side {
         if let Some(live) = objects::metadata(id, at).await? {
-            at.cluster.take_over_fields(id, &live.metadata, at.manager, &EARLIER).await?;
+            at.cluster.take_over_fields(id, &live.metadata, &at.manager, &EARLIER).await?;
         }
     }
     let applied = match objects::apply(&new, at).await {
@@ -335,11 +327,11 @@ async fn apply(op: &mut Operation, at: &Workplace<'_>) -> Result<Progress, Error
     }
 }
 
-fn rules(at: &Workplace<'_>) -> Rules {
+fn rules(at: &Workplace) -> Rules {
     Rules { wait_for_jobs: at.options.wait_for_jobs, ..Rules::default() }
 }
 
-async fn watch(targets: &[Target], at: &Workplace<'_>) -> Result<(), Error> {
+async fn watch(targets: &[Target], at: &Workplace) -> Result<(), Error> {
     let kinds: BTreeSet<(&str, &str)> =
         targets.iter().map(|t| (t.id.api_version.as_str(), t.id.kind.as_str())).collect();
     for (api_version, kind) in kinds {
@@ -354,13 +346,13 @@ async fn watch(targets: &[Target], at: &Workplace<'_>) -> Result<(), Error> {
 }
 
 /// The objects of the revisions that this one replaces: of its base, and of whatever failed after that.
-async fn base_targets(op: &Operation, at: &Workplace<'_>) -> Result<Replaced, Error> {
+async fn base_targets(op: &Operation, at: &Workplace) -> Result<Replaced, Error> {
     let mut replaced = Replaced::default();
     let Some(base) = op.cursor.base else { return Ok(replaced) };
     for version in base..op.record().version {
         // Whoever deleted a record took on what becomes of its objects.
-        let Some(stored) = records::revision(at.storage, &op.record().name, version).await? else { continue };
-        for target in objects::targets(&stored.record, at.cluster).await? {
+        let Some(stored) = records::revision(&at.storage, &op.record().name, version).await? else { continue };
+        for target in objects::targets(&stored.record, &at.cluster).await? {
             if replaced.targets.iter().any(|known| known.id.same_object(&target.id)) {
                 continue;
             }
@@ -381,10 +373,10 @@ struct Replaced {
     client_side: Vec<ObjectId>,
 }
 
-async fn wait(op: &mut Operation, at: &Workplace<'_>) -> Result<Progress, Error> {
+async fn wait(op: &mut Operation, at: &Workplace) -> Result<Progress, Error> {
     let changed = std::mem::take(&mut op.changed);
     if op.waiting.is_none() {
-        let targets = objects::targets(op.record(), at.cluster).await?;
+        let targets = objects::targets(op.record(), &at.cluster).await?;
         watch(&targets, at).await?;
         op.waiting = Some(Waiting::for_objects(targets.into_iter().map(|t| t.id)));
     }
@@ -398,20 +390,33 @@ async fn wait(op: &mut Operation, at: &Workplace<'_>) -> Result<Progress, Error>
             op.waiting = None;
             proceed(op, &Step::Wait, at).await
         }
-        Standing::Failed(message) => fail(op, message, at).await,
-        Standing::Unready(message) if overdue(op, at) => {
-            fail(op, format!("timed out after {:#}: {message}", at.options.timeout), at).await
+        Standing::Unready(message) if !overdue(op, at) => {
+            let pause = op.waiting.as_ref().map_or(SignedDuration::ZERO, |waiting| waiting.pause(at.now));
+            Ok(Progress::Waits { message, again: remaining(op, at).min(pause) })
         }
-        Standing::Unready(message) => {
-            let net = op.waiting.as_ref().map_or(SignedDuration::from_secs(30), Waiting::safety_net);
-            Ok(Progress::Waits { message, again: remaining(op, at).min(net) })
+        // Given up: whoever reads of it wants to know what is behind it.
+        Standing::Unready(_) | Standing::Failed(_) => {
+            let timed_out = matches!(standing, Standing::Unready(_));
+            let standing = match &mut op.waiting {
+                Some(waiting) => {
+                    waiting.investigate(at).await;
+                    waiting.standing()
+                }
+                None => standing,
+            };
+            let (Standing::Unready(message) | Standing::Failed(message)) = standing else {
+                return proceed(op, &Step::Wait, at).await;
+            };
+            let timed_out =
+                if timed_out { format!("timed out after {:#}: ", at.options.timeout) } else { String::new() };
+            fail(op, format!("{timed_out}{message}"), at).await
         }
     }
 }
 
-async fn delete(op: &mut Operation, at: &Workplace<'_>) -> Result<Progress, Error> {
+async fn delete(op: &mut Operation, at: &Workplace) -> Result<Progress, Error> {
     let record = op.stored.record.clone();
-    let mut known = objects::targets(&record, at.cluster).await?;
+    let mut known = objects::targets(&record, &at.cluster).await?;
     for target in base_targets(op, at).await?.targets {
         if !known.iter().any(|k| k.id.same_object(&target.id)) {
             known.push(target);
@@ -443,7 +448,7 @@ async fn delete(op: &mut Operation, at: &Workplace<'_>) -> Result<Progress, Erro
 }
 
 /// Goes to the step after this one, or ends the operation.
-async fn proceed(op: &mut Operation, step: &Step, at: &Workplace<'_>) -> Result<Progress, Error> {
+async fn proceed(op: &mut Operation, step: &Step, at: &Workplace) -> Result<Progress, Error> {
     match after(op.cursor.doing(), step, op.record(), at) {
         Some(next) => {
             note(op, at, next).await?;
@@ -453,12 +458,12 @@ async fn proceed(op: &mut Operation, step: &Step, at: &Workplace<'_>) -> Result<
     }
 }
 
-async fn succeed(op: &mut Operation, at: &Workplace<'_>) -> Result<Progress, Error> {
+async fn succeed(op: &mut Operation, at: &Workplace) -> Result<Progress, Error> {
     let name = op.record().name.clone();
     let version = op.record().version;
     match op.cursor.doing() {
         Action::Install | Action::Upgrade | Action::Rollback => {
-            records::supersede(at.storage, &name, &op.deployed, version).await?;
+            records::supersede(&at.storage, &name, &op.deployed, version).await?;
             let text = match op.cursor.action {
                 Action::Install => "Install complete".to_owned(),
                 Action::Upgrade => "Upgrade complete".to_owned(),
@@ -473,12 +478,12 @@ async fn succeed(op: &mut Operation, at: &Workplace<'_>) -> Result<Progress, Err
             finish(op, status, text, at).await?;
         }
         Action::Uninstall | Action::UninstallRemediation if at.options.keep_history => {
-            records::supersede(at.storage, &name, &op.deployed, version).await?;
+            records::supersede(&at.storage, &name, &op.deployed, version).await?;
             finish(op, Status::Uninstalled, "Uninstallation complete".into(), at).await?;
         }
         Action::Uninstall | Action::UninstallRemediation => {
             // The newest goes last: as long as it is there, an interrupted removal is taken up again.
-            records::purge(at.storage, &name).await?;
+            records::purge(&at.storage, &name).await?;
             op.cursor.step = None;
         }
     }
@@ -489,7 +494,7 @@ async fn succeed(op: &mut Operation, at: &Workplace<'_>) -> Result<Progress, Err
 ///
 /// # Errors
 /// If the record cannot be written.
-pub async fn fail(op: &mut Operation, why: String, at: &Workplace<'_>) -> Result<Progress, Error> {
+pub async fn fail(op: &mut Operation, why: String, at: &Workplace) -> Result<Progress, Error> {
     let name = op.record().name.clone();
     match op.cursor.doing() {
         Action::Test => {
@@ -518,7 +523,7 @@ pub async fn fail(op: &mut Operation, why: String, at: &Workplace<'_>) -> Result
 }
 
 /// Writes the record's end: status, description, no next step.
-async fn finish(op: &mut Operation, status: Status, description: String, at: &Workplace<'_>) -> Result<(), Error> {
+async fn finish(op: &mut Operation, status: Status, description: String, at: &Workplace) -> Result<(), Error> {
     let deleted = (status == Status::Uninstalled).then_some(at.now);
     edit(op, |record| {
         record.info.status = status;
@@ -538,19 +543,14 @@ fn edit(op: &mut Operation, change: impl FnOnce(&mut Record)) {
 }
 
 /// Writes record and cursor together.
-async fn write(
-    op: &mut Operation,
-    at: &Workplace<'_>,
-    next: Step,
-    change: impl FnOnce(&mut Record),
-) -> Result<(), Error> {
+async fn write(op: &mut Operation, at: &Workplace, next: Step, change: impl FnOnce(&mut Record)) -> Result<(), Error> {
     edit(op, change);
     op.cursor.step = Some(next);
     op.cursor.since = at.now;
     store(op, at).await
 }
 
-async fn store(op: &mut Operation, at: &Workplace<'_>) -> Result<(), Error> {
+async fn store(op: &mut Operation, at: &Workplace) -> Result<(), Error> {
     let annotations = [(ANNOTATION.to_owned(), op.cursor.to_annotation())].into();
     let record = op.stored.record.clone();
     op.stored = at.storage.update(&op.stored, &record, &annotations).await?;
@@ -558,7 +558,7 @@ async fn store(op: &mut Operation, at: &Workplace<'_>) -> Result<(), Error> {
 }
 
 /// Writes only the cursor.
-async fn note(op: &mut Operation, at: &Workplace<'_>, next: Step) -> Result<(), Error> {
+async fn note(op: &mut Operation, at: &Workplace, next: Step) -> Result<(), Error> {
     op.cursor.step = Some(next);
     op.cursor.since = at.now;
     let annotations = [(ANNOTATION.to_owned(), op.cursor.to_annotation())].into();

@@ -50,7 +50,7 @@ pub fn manifest_digest(manifest: &str) -> String {
     text
 }
 
-fn cursor(action: Action, errand: &Errand, record: &Record, base: Option<u32>, at: &Workplace<'_>) -> Cursor {
+fn cursor(action: Action, errand: &Errand, record: &Record, base: Option<u32>, at: &Workplace) -> Cursor {
     Cursor {
         action,
         holder: at.holder.clone(),
@@ -70,7 +70,7 @@ fn annotations(cursor: &Cursor) -> Annotations {
     [(ANNOTATION.to_owned(), cursor.to_annotation())].into()
 }
 
-fn record(draft: Draft, version: u32, status: Status, description: &str, at: &Workplace<'_>) -> Record {
+fn record(draft: Draft, version: u32, status: Status, description: &str, at: &Workplace) -> Record {
     Record {
         name: draft.name,
         namespace: draft.namespace,
@@ -101,7 +101,7 @@ pub async fn install(
     draft: Draft,
     errand: &Errand,
     newest: Option<&Stored>,
-    at: &Workplace<'_>,
+    at: &Workplace,
 ) -> Result<Operation, Error> {
     let version = newest.map_or(0, |stored| stored.record.version) + 1;
     let record = record(draft, version, Status::PendingInstall, "Initial install underway", at);
@@ -121,12 +121,12 @@ pub async fn upgrade(
     errand: &Errand,
     newest: &Stored,
     base: &Stored,
-    at: &Workplace<'_>,
+    at: &Workplace,
 ) -> Result<Operation, Error> {
     let mut record = record(draft, newest.record.version + 1, Status::PendingUpgrade, "Preparing upgrade", at);
     record.info.first_deployed = newest.record.info.first_deployed.or(Some(at.now));
     record.labels = newest.record.labels.clone();
-    let old = objects::targets(&base.record, at.cluster).await?;
+    let old = objects::targets(&base.record, &at.cluster).await?;
     let mut adopted = admit(&record, &old, "update", at).await?;
     if let Some(earlier) = newest.annotations.get(ANNOTATION).and_then(|text| Cursor::from_annotation(text)) {
         adopted.extend(earlier.adopted);
@@ -144,12 +144,7 @@ pub async fn upgrade(
 ///
 /// # Errors
 /// If the record cannot be written.
-pub async fn rollback(
-    errand: &Errand,
-    newest: &Stored,
-    target: &Stored,
-    at: &Workplace<'_>,
-) -> Result<Operation, Error> {
+pub async fn rollback(errand: &Errand, newest: &Stored, target: &Stored, at: &Workplace) -> Result<Operation, Error> {
     let mut record: Record = (*target.record).clone();
     record.version = newest.record.version + 1;
     record.info.status = Status::PendingRollback;
@@ -185,7 +180,7 @@ pub async fn uninstall(
     errand: &Errand,
     newest: Stored,
     deployed: Option<u32>,
-    at: &Workplace<'_>,
+    at: &Workplace,
 ) -> Result<Operation, Error> {
     let mut record: Record = (*newest.record).clone();
     record.info.status = Status::Uninstalling;
@@ -203,7 +198,7 @@ pub async fn uninstall(
 ///
 /// # Errors
 /// If the record cannot be written.
-pub async fn test(newest: Stored, mut cursor: Cursor, at: &Workplace<'_>) -> Result<Operation, Error> {
+pub async fn test(newest: Stored, mut cursor: Cursor, at: &Workplace) -> Result<Operation, Error> {
     let none = hooks::of_event(&newest.record, HookEvent::Test, &at.options.tests).is_empty();
     if none {
         cursor.tested = Some(true);
@@ -219,7 +214,7 @@ pub async fn test(newest: Stored, mut cursor: Cursor, at: &Workplace<'_>) -> Res
 ///
 /// # Errors
 /// If the record cannot be written.
-pub async fn abandon(newest: Stored, why: &str, at: &Workplace<'_>) -> Result<Stored, Error> {
+pub async fn abandon(newest: Stored, why: &str, at: &Workplace) -> Result<Stored, Error> {
     let mut record = newest.record.clone();
     let cursor = newest.annotations.get(ANNOTATION).and_then(|text| Cursor::from_annotation(text));
     let mut annotations = Annotations::new();
@@ -242,13 +237,13 @@ pub async fn abandon(newest: Stored, why: &str, at: &Workplace<'_>) -> Result<St
 
 /// Checks that every object's kind is known, that the API server would take it and that none belongs to somebody else; gives
 /// back those that are adopted.
-async fn admit(record: &Record, old: &[Target], verb: &str, at: &Workplace<'_>) -> Result<Vec<String>, Error> {
-    let targets = objects::targets(record, at.cluster).await?;
+async fn admit(record: &Record, old: &[Target], verb: &str, at: &Workplace) -> Result<Vec<String>, Error> {
+    let targets = objects::targets(record, &at.cluster).await?;
     objects::admit(&targets, old, record, verb, at).await
 }
 
 /// Helm makes room when a revision is created: at most `max_history - 1` older ones stay.
-async fn make_room(name: &str, at: &Workplace<'_>) -> Result<(), Error> {
+async fn make_room(name: &str, at: &Workplace) -> Result<(), Error> {
     if at.options.max_history > 0 {
         at.storage.prune(name, at.options.max_history as usize - 1).await?;
     }

@@ -30,11 +30,7 @@ pub enum Established {
 ///
 /// # Errors
 /// If a file cannot be read as objects or the API server refuses one.
-pub async fn install_crds(
-    files: &[(String, String)],
-    policy: CrdPolicy,
-    at: &Workplace<'_>,
-) -> Result<Established, Error> {
+pub async fn install_crds(files: &[(String, String)], policy: CrdPolicy, at: &Workplace) -> Result<Established, Error> {
     if policy == CrdPolicy::Skip {
         return Ok(Established::All);
     }
@@ -53,7 +49,7 @@ pub async fn install_crds(
                 Some(live) if policy == CrdPolicy::Create => live,
                 _ => {
                     changed = true;
-                    let how = Apply { manager: at.manager, force: true, dry_run: false, strict: false };
+                    let how = Apply { manager: &at.manager, force: true, dry_run: false, strict: false };
                     at.cluster.apply(&target, &how).await?.object
                 }
             };

@@ -58,7 +58,7 @@ pub(crate) async fn targets(
     hook: &HookRecord,
     record: &Record,
     event: HookEvent,
-    at: &Workplace<'_>,
+    at: &Workplace,
 ) -> Result<Vec<Target>, Error> {
     let found = at.cluster.targets(&hook.manifest, &record.namespace).await;
     let mut targets = found.map_err(|error| objects::manifest(record.version, error))?;
@@ -86,12 +86,7 @@ pub(crate) enum Place {
 ///
 /// # Errors
 /// If it cannot be read or deleted.
-pub(crate) async fn clear(
-    hook: &HookRecord,
-    targets: &[Target],
-    mark: &str,
-    at: &Workplace<'_>,
-) -> Result<Place, Error> {
+pub(crate) async fn clear(hook: &HookRecord, targets: &[Target], mark: &str, at: &Workplace) -> Result<Place, Error> {
     let mut place = Place::Free;
     for target in targets {
         let Some(live) = at.cluster.get_metadata(&target.id).await? else { continue };
@@ -114,7 +109,7 @@ pub(crate) async fn clear(
 ///
 /// # Errors
 /// If one cannot be read.
-pub(crate) async fn is_there(targets: &[Target], mark: &str, at: &Workplace<'_>) -> Result<bool, Error> {
+pub(crate) async fn is_there(targets: &[Target], mark: &str, at: &Workplace) -> Result<bool, Error> {
     for target in targets {
         let live = at.cluster.get_metadata(&target.id).await?;
         if live.is_none_or(|live| {
@@ -130,8 +125,8 @@ pub(crate) async fn is_there(targets: &[Target], mark: &str, at: &Workplace<'_>)
 ///
 /// # Errors
 /// If the API server refuses.
-pub(crate) async fn create(targets: &[Target], at: &Workplace<'_>) -> Result<(), Error> {
-    let how = Apply { manager: at.manager, force: true, dry_run: false, strict: at.options.strict };
+pub(crate) async fn create(targets: &[Target], at: &Workplace) -> Result<(), Error> {
+    let how = Apply { manager: &at.manager, force: true, dry_run: false, strict: at.options.strict };
     for target in targets {
         at.cluster.apply(target, &how).await?;
     }
@@ -142,7 +137,7 @@ pub(crate) async fn create(targets: &[Target], at: &Workplace<'_>) -> Result<(),
 ///
 /// # Errors
 /// If an object cannot be read.
-pub(crate) async fn outcome(targets: &[Target], at: &Workplace<'_>) -> Result<HookOutcome, Error> {
+pub(crate) async fn outcome(targets: &[Target], at: &Workplace) -> Result<HookOutcome, Error> {
     for target in targets {
         let Some(live) = at.cluster.get(&target.id).await? else { continue };
         let live = serde_json::to_value(live).unwrap_or_default();
@@ -155,6 +150,19 @@ pub(crate) async fn outcome(targets: &[Target], at: &Workplace<'_>) -> Result<Ho
     Ok(HookOutcome::Succeeded)
 }
 
+/// The message of a hook that failed, with what is behind it: the Pod, its last event, the end of its log. Asked before the
+/// hook's policy takes its objects away.
+pub(crate) async fn with_cause(message: String, targets: &[Target], at: &Workplace) -> String {
+    for target in targets {
+        let Ok(Some(live)) = at.cluster.get(&target.id).await else { continue };
+        let found = at.cluster.diagnose(&target.id, &serde_json::to_value(live).unwrap_or_default()).await;
+        if !found.is_empty() {
+            return format!("{message} ({found})");
+        }
+    }
+    message
+}
+
 /// Deletes a hook's objects if its policy says so for this outcome. Definitions of kinds are never deleted.
 ///
 /// # Errors
@@ -164,7 +172,7 @@ pub(crate) async fn clean_up(
     record: &Record,
     event: HookEvent,
     policy: &str,
-    at: &Workplace<'_>,
+    at: &Workplace,
 ) -> Result<Vec<ObjectId>, Error> {
     if !deletes(hook, policy) {
         return Ok(Vec::new());

@@ -20,6 +20,7 @@ pub use wait::Waiting;
 
 use crate::{cluster, release};
 use jiff::{SignedDuration, Timestamp};
+use std::sync::Arc;
 
 /// How an action is to be carried out: the fields of the spec's install, upgrade, rollback, uninstall and test blocks.
 #[derive(Debug, Clone)]
@@ -49,35 +50,21 @@ pub struct Options {
 }
 
 /// Whom an operation works for, and as whom.
-pub struct Workplace<'a> {
+pub struct Workplace {
     /// The API server, as the release's identity.
-    pub cluster: &'a cluster::Cluster,
+    pub cluster: Arc<cluster::Cluster>,
     /// The release's records.
-    pub storage: &'a release::Storage,
+    pub storage: release::Storage,
     /// Watches of what is applied.
-    pub watches: &'a cluster::Watches,
+    pub watches: Arc<cluster::Watches>,
     /// The HelmRelease.
-    pub holder: &'a Holder,
+    pub holder: Holder,
     /// The field manager of applied objects: `helm`, unless a flag says otherwise.
-    pub manager: &'a str,
+    pub manager: String,
     /// How.
-    pub options: &'a Options,
+    pub options: Options,
     /// The time.
     pub now: Timestamp,
-}
-
-impl<'a> Workplace<'a> {
-    /// A workplace as of now.
-    pub fn new(
-        cluster: &'a cluster::Cluster,
-        storage: &'a release::Storage,
-        watches: &'a cluster::Watches,
-        holder: &'a Holder,
-        manager: &'a str,
-        options: &'a Options,
-    ) -> Self {
-        Self { cluster, storage, watches, holder, manager, options, now: Timestamp::now() }
-    }
 }
 
 /// Why a step could not be taken.

@@ -37,13 +37,13 @@ fn owner(record: &Record) -> Owner {
 }
 
 /// Puts the release's marks on an object: Helm's ownership, and where it came from.
-pub fn mark(target: &mut Target, record: &Record, at: &Workplace<'_>) {
+pub fn mark(target: &mut Target, record: &Record, at: &Workplace) {
     owner(record).mark(&mut target.body);
     origin(target, at);
 }
 
 /// Only where it came from, for hooks, which Helm does not own.
-pub fn origin(target: &mut Target, at: &Workplace<'_>) {
+pub fn origin(target: &mut Target, at: &Workplace) {
     Origin::new(&at.holder.namespace, &at.holder.name).mark(&mut target.body);
 }
 
@@ -51,7 +51,7 @@ pub fn origin(target: &mut Target, at: &Workplace<'_>) {
 ///
 /// # Errors
 /// If it cannot be created.
-pub async fn ensure_namespace(namespace: &str, at: &Workplace<'_>) -> Result<(), Error> {
+pub async fn ensure_namespace(namespace: &str, at: &Workplace) -> Result<(), Error> {
     let id =
         ObjectId { api_version: "v1".into(), kind: "Namespace".into(), namespace: None, name: namespace.to_owned() };
     if at.cluster.get_metadata(&id).await?.is_some() {
@@ -60,7 +60,7 @@ pub async fn ensure_namespace(namespace: &str, at: &Workplace<'_>) -> Result<(),
     let body = serde_json::json!({
         "apiVersion": "v1", "kind": "Namespace", "metadata": { "name": namespace, "labels": { "name": namespace } }
     });
-    let how = Apply { manager: at.manager, force: false, dry_run: false, strict: false };
+    let how = Apply { manager: &at.manager, force: false, dry_run: false, strict: false };
     match at.cluster.create(&Target { id, body }, &how).await {
         Ok(_) => Ok(()),
         Err(error) if error.class() == cluster::Class::AlreadyExists => Ok(()),
@@ -80,9 +80,9 @@ pub async fn admit(
     old: &[Target],
     record: &Record,
     verb: &str,
-    at: &Workplace<'_>,
+    at: &Workplace,
 ) -> Result<Vec<String>, Error> {
-    let how = Apply { manager: at.manager, force: true, dry_run: true, strict: at.options.strict };
+    let how = Apply { manager: &at.manager, force: true, dry_run: true, strict: at.options.strict };
     let fresh: Vec<(&Target, bool)> = new
         .iter()
         .filter_map(|target| match old.iter().find(|o| o.id.same_object(&target.id)) {
@@ -150,8 +150,8 @@ pub struct Failure {
 ///
 /// # Errors
 /// Every object that failed, by name.
-pub async fn apply(targets: &[Target], at: &Workplace<'_>) -> Result<AppliedAll, Failure> {
-    let how = Apply { manager: at.manager, force: true, dry_run: false, strict: at.options.strict };
+pub async fn apply(targets: &[Target], at: &Workplace) -> Result<AppliedAll, Failure> {
+    let how = Apply { manager: &at.manager, force: true, dry_run: false, strict: at.options.strict };
     let mut done = AppliedAll { live: Vec::with_capacity(targets.len()), created: Vec::new() };
     for kind in targets.chunk_by(|a, b| a.id.kind == b.id.kind && a.id.api_version == b.id.api_version) {
         let requests: Vec<_> = kind.iter().map(|target| at.cluster.apply(target, &how)).collect();
@@ -179,12 +179,7 @@ pub async fn apply(targets: &[Target], at: &Workplace<'_>) -> Result<AppliedAll,
 ///
 /// # Errors
 /// If one cannot be read or deleted.
-pub async fn prune(
-    old: &[Target],
-    new: &[Target],
-    record: &Record,
-    at: &Workplace<'_>,
-) -> Result<Vec<ObjectId>, Error> {
+pub async fn prune(old: &[Target], new: &[Target], record: &Record, at: &Workplace) -> Result<Vec<ObjectId>, Error> {
     let mut gone = Vec::new();
     // Helm compares by group, kind, namespace and name: the version does not count.
     for target in old.iter().filter(|t| !new.iter().any(|n| n.id.same_object(&t.id))) {
@@ -212,7 +207,7 @@ pub enum Removed {
 ///
 /// # Errors
 /// If it cannot be read.
-pub async fn metadata(id: &ObjectId, at: &Workplace<'_>) -> Result<Option<PartialObjectMeta>, Error> {
+pub async fn metadata(id: &ObjectId, at: &Workplace) -> Result<Option<PartialObjectMeta>, Error> {
     match at.cluster.get_metadata(id).await {
         Err(cluster::Error::UnknownKind { .. }) => Ok(None),
         answer => Ok(answer?),
@@ -223,7 +218,7 @@ pub async fn metadata(id: &ObjectId, at: &Workplace<'_>) -> Result<Option<Partia
 ///
 /// # Errors
 /// If it cannot be read or deleted.
-pub async fn remove(id: &ObjectId, record: &Record, at: &Workplace<'_>) -> Result<Removed, Error> {
+pub async fn remove(id: &ObjectId, record: &Record, at: &Workplace) -> Result<Removed, Error> {
     let Some(live) = metadata(id, at).await? else { return Ok(Removed::Absent) };
     if ownership::is_kept(&live.metadata) {
         return Ok(Removed::Kept);
@@ -241,7 +236,7 @@ pub async fn remove(id: &ObjectId, record: &Record, at: &Workplace<'_>) -> Resul
 ///
 /// # Errors
 /// If an object cannot be deleted.
-pub async fn clean_up(created: &[ObjectId], record: &Record, at: &Workplace<'_>) -> Result<(), Error> {
+pub async fn clean_up(created: &[ObjectId], record: &Record, at: &Workplace) -> Result<(), Error> {
     for id in created {
         remove(id, record, at).await?;
     }

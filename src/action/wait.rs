@@ -12,14 +12,26 @@ use std::collections::{BTreeMap, BTreeSet};
 /// How long a watch may be silent about an object before it is looked at all the same.
 const SAFETY_NET: SignedDuration = SignedDuration::from_secs(30);
 
+/// When a wait is first asked for its cause; each further pause is twice as long, up to the longest. Most waits are over by
+/// then, and one that is stuck for an hour need not be asked often.
+const INQUIRY: SignedDuration = SignedDuration::from_secs(10);
+const LONGEST_INQUIRY: SignedDuration = SignedDuration::from_mins(10);
+
+/// Objects that a message names.
+const NAMED: usize = 3;
+
 /// What an operation waits for.
 #[derive(Debug, Default)]
 pub struct Waiting {
     /// Objects that are not ready, and why.
     unready: BTreeMap<ObjectId, String>,
     failed: BTreeMap<ObjectId, String>,
+    /// What was found behind those that are not ready: Pods, events, logs.
+    causes: BTreeMap<ObjectId, String>,
     total: usize,
     looked: Option<Timestamp>,
+    /// When the causes are looked for next, and the pause after that.
+    inquiry: Option<(Timestamp, SignedDuration)>,
 }
 
 /// How the wait stands.
@@ -37,7 +49,7 @@ impl Waiting {
     /// A wait for these objects, none of which has been looked at.
     pub fn for_objects(ids: impl IntoIterator<Item = ObjectId>) -> Self {
         let unready: BTreeMap<_, _> = ids.into_iter().map(|id| (id, "not yet seen".to_owned())).collect();
-        Self { total: unready.len(), unready, failed: BTreeMap::new(), looked: None }
+        Self { total: unready.len(), unready, ..Self::default() }
     }
 
     /// Takes an object's state as the API server gave it (the answer to an apply counts too).
@@ -79,7 +91,7 @@ impl Waiting {
         &mut self,
         changed: &BTreeSet<ObjectId>,
         rules: &Rules,
-        at: &Workplace<'_>,
+        at: &Workplace,
     ) -> Result<Standing, Error> {
         let all = self.looked.is_none_or(|last| at.now.duration_since(last) >= SAFETY_NET);
         let ids: Vec<ObjectId> =
@@ -92,7 +104,25 @@ impl Waiting {
         if all {
             self.looked = Some(at.now);
         }
+        let (due, pause) = *self.inquiry.get_or_insert((at.now + INQUIRY, INQUIRY * 2));
+        if at.now >= due && self.standing() != Standing::Ready {
+            self.investigate(at).await;
+            self.inquiry = Some((at.now + pause, (pause * 2).min(LONGEST_INQUIRY)));
+        }
         Ok(self.standing())
+    }
+
+    /// Asks what is behind the first few that are not ready. What cannot be learned is left out.
+    pub async fn investigate(&mut self, at: &Workplace) {
+        let ids: Vec<ObjectId> = self.failed.keys().chain(self.unready.keys()).take(NAMED).cloned().collect();
+        self.causes.clear();
+        for id in ids {
+            let Ok(Some(live)) = at.cluster.get(&id).await else { continue };
+            let found = at.cluster.diagnose(&id, &serde_json::to_value(live).unwrap_or_default()).await;
+            if !found.is_empty() {
+                self.causes.insert(id, found.to_string());
+            }
+        }
     }
 
     /// How the wait stands by what has been seen.
@@ -101,33 +131,39 @@ impl Waiting {
             return Standing::Ready;
         }
         if !self.failed.is_empty() {
-            return Standing::Failed(list(&self.failed));
+            return Standing::Failed(self.list(&self.failed));
         }
         Standing::Unready(format!(
             "{} of {} ready: waits for {}",
             self.total - self.unready.len(),
             self.total,
-            list(&self.unready)
+            self.list(&self.unready)
         ))
     }
 
-    /// The moment at which it looks at everything by itself.
-    pub fn safety_net(&self) -> SignedDuration {
-        SAFETY_NET
+    /// The first few, each with its reason and what is behind it.
+    fn list(&self, objects: &BTreeMap<ObjectId, String>) -> String {
+        let name = |(id, why): (&ObjectId, &String)| match self.causes.get(id) {
+            Some(cause) => format!("{id}: {why} ({cause})"),
+            None => format!("{id}: {why}"),
+        };
+        let mut text = objects.iter().take(NAMED).map(name).collect::<Vec<_>>().join("; ");
+        if objects.len() > NAMED {
+            text.push_str(&format!("; and {} more", objects.len() - NAMED));
+        }
+        text
+    }
+
+    /// How long until it has to be looked at by itself, as of `now`.
+    pub fn pause(&self, now: Timestamp) -> SignedDuration {
+        match self.inquiry {
+            Some((due, _)) => due.duration_since(now).clamp(SignedDuration::from_millis(100), SAFETY_NET),
+            None => INQUIRY,
+        }
     }
 
     /// Marks what was seen by other means than [`Waiting::look`] as just looked at.
     pub fn begin(&mut self, now: Timestamp) {
         self.looked = Some(now);
     }
-}
-
-/// The first few, each with its reason.
-fn list(objects: &BTreeMap<ObjectId, String>) -> String {
-    const NAMED: usize = 3;
-    let mut text = objects.iter().take(NAMED).map(|(id, why)| format!("{id}: {why}")).collect::<Vec<_>>().join("; ");
-    if objects.len() > NAMED {
-        text.push_str(&format!("; and {} more", objects.len() - NAMED));
-    }
-    text
 }

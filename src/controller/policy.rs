@@ -151,7 +151,8 @@ pub fn options(spec: &HelmReleaseSpec, action: Action) -> Options {
     let names = |filters: Vec<&crate::crd::TestFilter>| filters.into_iter().map(|f| f.name.clone()).collect();
     Options {
         timeout: duration(timeout.as_ref()).unwrap_or(general),
-        wait,
+        // What comes after a remediation needs the names that it frees.
+        wait: wait || action == Action::UninstallRemediation,
         wait_for_jobs: jobs,
         hooks,
         take_ownership: match action {

@@ -1,0 +1,184 @@
+//! What is remembered of a release between its reconciles, and how it is kept true.
+
+use super::{Run, Trouble};
+use crate::{
+    action::{Action, Cursor, Operation, begin, cursor::ANNOTATION},
+    controller::{
+        live::Summary,
+        plan::{self, Revision},
+        resolve::Wanted,
+        values,
+    },
+    release::{Status, Storage, Stored},
+};
+use jiff::Timestamp;
+
+impl Run<'_> {
+    /// Takes in what watches have told.
+    pub(super) fn absorb(&mut self) {
+        let signals = self.cell.take();
+        if signals.values {
+            self.live.composed = None;
+        }
+        if let Some(operation) = &mut self.live.operation {
+            operation.changed.extend(signals.changed);
+        }
+        if signals.records.is_empty() {
+            return;
+        }
+        let known = self.live.history.as_deref().unwrap_or_default();
+        let news = signals.records.iter().any(|(name, (seen, gone))| {
+            let ours = known.iter().find(|s| self.record_name(s.revision.version) == *name);
+            match ours {
+                // Versions of one object are ordered; what is older was seen already.
+                Some(ours) => newer(seen, &ours.resource_version),
+                None => !gone,
+            }
+        });
+        if news {
+            self.live.history = None;
+            self.live.operation = None;
+        }
+    }
+
+    pub(super) fn record_name(&self, version: u32) -> String {
+        format!("sh.helm.release.v1.{}.v{version}", self.place.name)
+    }
+
+    /// Reads the records, unless they are remembered.
+    pub(super) async fn remember(&mut self, storage: &Storage) -> Result<(), Trouble> {
+        if self.live.history.is_some() {
+            return Ok(());
+        }
+        let history = storage.history(&self.place.name).await?;
+        for unreadable in &history.unreadable {
+            let note = format!("record {} cannot be read and is passed over: {}", unreadable.object, unreadable.reason);
+            self.announce(true, "UnreadableRecord", &note).await;
+        }
+        let summaries = history.stored.iter().map(summarise).collect();
+        self.live.operation = history
+            .stored
+            .into_iter()
+            .next()
+            .and_then(|stored| cursor_of(&stored).map(|cursor| (stored, cursor)))
+            .filter(|(_, cursor)| cursor.step.is_some() && cursor.holder == self.holder)
+            .map(|(stored, cursor)| Operation::resume(stored, cursor));
+        self.live.history = Some(summaries);
+        self.tell_deployed();
+        Ok(())
+    }
+
+    /// Tells the operation under way which revisions it will supersede.
+    pub(super) fn tell_deployed(&mut self) {
+        let deployed = self
+            .live
+            .history
+            .as_deref()
+            .unwrap_or_default()
+            .iter()
+            .filter(|s| s.revision.status == Status::Deployed)
+            .map(|s| s.revision.version)
+            .collect();
+        if let Some(operation) = &mut self.live.operation {
+            operation.deployed = deployed;
+        }
+    }
+
+    /// The newest revision's number.
+    pub(super) fn newest_version(&self) -> Option<u32> {
+        self.live.history.as_ref().and_then(|h| h.first()).map(|s| s.revision.version)
+    }
+
+    pub(super) fn revisions(&self) -> Vec<Revision> {
+        self.live.history.as_deref().unwrap_or_default().iter().map(|s| s.revision.clone()).collect()
+    }
+
+    pub(super) fn unfinished(&self) -> Option<&Cursor> {
+        self.live.operation.as_ref().map(|op| &op.cursor).filter(|cursor| cursor.step.is_some())
+    }
+
+    /// A crash between the record of a failure and the status loses the count; the record tells that there was one.
+    pub(super) fn recover_count(&mut self, wanted: &Wanted) {
+        let Some(newest) = self.live.history.as_ref().and_then(|h| h.first()) else { return };
+        let Some(cursor) = &newest.revision.cursor else { return };
+        let failures = self.report.failures();
+        if newest.revision.status == Status::Failed
+            && cursor.fingerprint == wanted.fingerprint
+            && cursor.generation == self.generation()
+            && matches!(cursor.action, Action::Install | Action::Upgrade)
+            && failures == plan::Failures::default()
+            && !self.live.reset
+            && !newest.description.contains("interrupted")
+        {
+            let first = !plan::ever_deployed(&self.revisions());
+            self.report.count_failure(first);
+        }
+    }
+
+    /// Puts a revision into its place in memory.
+    pub(super) fn put(&mut self, summary: Summary) {
+        let history = self.live.history.get_or_insert_default();
+        match history.iter_mut().find(|s| s.revision.version == summary.revision.version) {
+            Some(place) => *place = summary,
+            None => history.insert(0, summary),
+        }
+    }
+
+    /// The cursor in memory may be ahead of the one that is written; the planner needs the written one's step only.
+    pub(super) fn note_cursor(&mut self, operation: &Operation) {
+        let version = operation.stored.record.version;
+        if let Some(summary) =
+            self.live.history.as_mut().and_then(|h| h.iter_mut().find(|s| s.revision.version == version))
+        {
+            summary.revision.cursor = Some(operation.cursor.clone());
+        }
+    }
+}
+
+/// The operator's note on a record.
+pub(super) fn cursor_of(stored: &Stored) -> Option<Cursor> {
+    stored.annotations.get(ANNOTATION).and_then(|text| Cursor::from_annotation(text))
+}
+
+pub(super) fn summarise(stored: &Stored) -> Summary {
+    let record = &stored.record;
+    let metadata = record.chart.metadata().unwrap_or_default();
+    let cursor = cursor_of(stored);
+    let manifest = begin::manifest_digest(&record.manifest);
+    let config_digest = values::config_digest(&serde_json::Value::Object(record.config.clone()));
+    Summary {
+        revision: Revision {
+            version: record.version,
+            status: record.info.status,
+            intact: cursor.as_ref().is_none_or(|c| c.manifest.is_empty() || c.manifest == manifest),
+            modified: cursor.as_ref().map(|c| c.since).or(record.info.last_deployed).unwrap_or(Timestamp::UNIX_EPOCH),
+            cursor,
+        },
+        chart_name: metadata.name,
+        chart_version: metadata.version,
+        app_version: metadata.app_version,
+        first_deployed: record.info.first_deployed,
+        last_deployed: record.info.last_deployed,
+        deleted: record.info.deleted,
+        description: record.info.description.clone(),
+        digest: manifest,
+        config_digest,
+        tests: record
+            .hooks
+            .iter()
+            .filter(|h| h.events.iter().any(|e| e == "test" || e == "test-success") && h.last_run.started_at.is_some())
+            .map(|h| {
+                (h.name.clone(), h.last_run.started_at, h.last_run.completed_at, h.last_run.phase.as_str().to_owned())
+            })
+            .collect(),
+        resource_version: stored.resource_version.clone(),
+    }
+}
+
+/// Whether a resourceVersion comes after another. They are decimal numbers that grow.
+pub(super) fn newer(seen: &str, known: &str) -> bool {
+    match (seen.parse::<u128>(), known.parse::<u128>()) {
+        (Ok(seen), Ok(known)) => seen > known,
+        _ => seen != known,
+    }
+}

@@ -1,0 +1,434 @@
+//! The reconcile loop of a HelmRelease: observe, plan, take steps until one would have to wait, say how it stands.
+//!
+//! The order of what happens is here; what happens next is decided by [`plan`]; how a step is done is in
+//! [`crate::action`].
+
+mod memory;
+mod operations;
+mod telling;
+
+use super::{
+    context::Context,
+    live::{Cell, Key, Live},
+    metrics::ReleaseLabels,
+    plan::{self, Next, Situation},
+    policy::{self, Place},
+    report::Report,
+    resolve::{self, Blocked},
+    values,
+};
+use crate::{
+    action::{self, Action, Holder},
+    cluster::Cluster,
+    crd::{DeletionPolicy, HelmRelease, conditions},
+    release::{Status, Storage},
+};
+use jiff::{SignedDuration, Timestamp};
+use kube::{
+    Api, ResourceExt,
+    api::{Patch, PatchParams},
+    runtime::{controller::Action as Then, reflector::ObjectRef},
+};
+use std::{sync::Arc, time::Duration};
+
+/// The mark that keeps a HelmRelease until its release is gone.
+pub const FINALIZER: &str = "pintle.dev/release";
+/// Turns of the loop in one reconcile; a release with a thousand hooks goes on in the next.
+const TURNS: usize = 256;
+/// First and longest pause after an error; it is never longer than the interval.
+const BACKOFF: (Duration, Duration) = (Duration::from_millis(750), Duration::from_secs(15 * 60));
+
+/// Annotations that ask for something, ours and Flux's.
+const REQUESTED_AT: [&str; 2] = ["pintle.dev/requestedAt", "reconcile.fluxcd.io/requestedAt"];
+const FORCE_AT: [&str; 2] = ["pintle.dev/forceAt", "reconcile.fluxcd.io/forceAt"];
+const RESET_AT: [&str; 2] = ["pintle.dev/resetAt", "reconcile.fluxcd.io/resetAt"];
+
+/// How a reconcile ends.
+enum Turn {
+    /// Look again then.
+    After(Duration),
+    /// Only a change can make a difference.
+    AwaitChange,
+}
+
+/// Why it could not end as it should.
+enum Trouble {
+    /// Try again, with growing pauses.
+    Retry { reason: &'static str, message: String },
+    /// Not before something changes; the sources of change are watched.
+    Blocked(Blocked),
+    /// Somebody else wrote at the same time: look again at once.
+    Raced,
+}
+
+impl From<action::Error> for Trouble {
+    fn from(error: action::Error) -> Self {
+        if error.is_lost_race() {
+            return Self::Raced;
+        }
+        let reason = match &error {
+            action::Error::Foreign(_) => "ObjectInUse",
+            action::Error::Objects(errors) if errors.iter().any(|e| e.class() == crate::cluster::Class::Forbidden) => {
+                "AccessDenied"
+            }
+            action::Error::Objects(_) => "InvalidObject",
+            action::Error::Cluster(crate::cluster::Error::UnknownKind { .. }) => "InvalidObject",
+            action::Error::Cluster(e) if e.class() == crate::cluster::Class::Forbidden => "AccessDenied",
+            action::Error::Storage(crate::release::Error::Cluster(e))
+                if e.class() == crate::cluster::Class::Forbidden =>
+            {
+                "AccessDenied"
+            }
+            _ => "ReconcileError",
+        };
+        Self::Retry { reason, message: error.to_string() }
+    }
+}
+
+impl From<crate::release::Error> for Trouble {
+    fn from(error: crate::release::Error) -> Self {
+        action::Error::from(error).into()
+    }
+}
+
+impl From<kube::Error> for Trouble {
+    fn from(error: kube::Error) -> Self {
+        Self::Retry { reason: "ReconcileError", message: format!("the HelmRelease cannot be written: {error}") }
+    }
+}
+
+impl From<crate::cluster::Error> for Trouble {
+    fn from(error: crate::cluster::Error) -> Self {
+        action::Error::from(error).into()
+    }
+}
+
+/// Reconciles one HelmRelease. Errors are said in its status and tried again with growing pauses.
+///
+/// # Errors
+/// Never; the type is what the runtime asks for.
+pub async fn reconcile(release: Arc<HelmRelease>, ctx: Arc<Context>) -> Result<Then, std::convert::Infallible> {
+    let began = std::time::Instant::now();
+    let key = Key { namespace: release.namespace().unwrap_or_default(), name: release.name_any() };
+    let cell = ctx.live.cell(&key);
+    let mut live = cell.live.lock().await;
+    let then = Run::new(&release, &ctx, &key, &cell, &mut live).reconcile().await;
+    let labels = super::metrics::KindLabels { kind: "HelmRelease" };
+    ctx.metrics.reconcile_seconds.get_or_create(&labels).observe(began.elapsed());
+    Ok(then)
+}
+
+/// As whom a release is worked on, and where its records are.
+struct Identity {
+    cluster: Arc<Cluster>,
+    storage: Storage,
+}
+
+/// One reconcile.
+struct Run<'a> {
+    release: &'a HelmRelease,
+    ctx: &'a Arc<Context>,
+    key: &'a Key,
+    cell: &'a Cell,
+    live: &'a mut Live,
+    report: Report,
+    holder: Holder,
+    place: Place,
+}
+
+impl<'a> Run<'a> {
+    fn new(release: &'a HelmRelease, ctx: &'a Arc<Context>, key: &'a Key, cell: &'a Cell, live: &'a mut Live) -> Self {
+        let report = Report::new(release, live, Timestamp::now());
+        let holder =
+            Holder { namespace: key.namespace.clone(), name: key.name.clone(), uid: release.uid().unwrap_or_default() };
+        Self { release, ctx, key, cell, live, report, holder, place: policy::place(release) }
+    }
+
+    async fn reconcile(mut self) -> Then {
+        let result = self.outer().await;
+        let then = match result {
+            Ok(turn) => {
+                self.live.errors = 0;
+                match turn {
+                    Turn::After(pause) => Then::requeue(pause),
+                    Turn::AwaitChange => Then::await_change(),
+                }
+            }
+            Err(Trouble::Raced) => {
+                self.live.history = None;
+                self.live.operation = None;
+                Then::requeue(Duration::from_millis(50))
+            }
+            Err(Trouble::Blocked(blocked)) => {
+                self.report.observed();
+                if blocked.terminal {
+                    self.report.conditions().stalled(blocked.reason, &blocked.message);
+                } else {
+                    self.report.conditions().retrying(blocked.reason, &blocked.message);
+                }
+                self.announce(true, blocked.reason, &blocked.message).await;
+                match blocked.again {
+                    Some(_) => Then::requeue(self.pause()),
+                    None => Then::await_change(),
+                }
+            }
+            Err(Trouble::Retry { reason, message }) => {
+                self.report.observed();
+                self.report.conditions().retrying(reason, &message);
+                self.announce(true, reason, &message).await;
+                let labels = super::metrics::KindLabels { kind: "HelmRelease" };
+                self.ctx.metrics.reconcile_errors.get_or_create(&labels).inc();
+                Then::requeue(self.pause())
+            }
+        };
+        if self.release.metadata.deletion_timestamp.is_some() && self.ctx.live.existing(self.key).is_none() {
+            return then;
+        }
+        if let Err(error) = self.report.write(self.release, self.live, self.ctx).await {
+            tracing::warn!(namespace = %self.key.namespace, name = %self.key.name, %error, "status could not be written");
+            return Then::requeue(self.pause());
+        }
+        let ready = conditions::is_true(&self.report.status.conditions, conditions::READY);
+        let labels = ReleaseLabels { namespace: self.key.namespace.clone(), name: self.key.name.clone() };
+        self.ctx.metrics.release_ready.get_or_create(&labels).set(i64::from(ready));
+        then
+    }
+
+    /// The pause after an error: doubled with each in a row.
+    fn pause(&mut self) -> Duration {
+        self.live.errors += 1;
+        let factor = 1_u32 << (self.live.errors - 1).min(16);
+        let interval = policy::duration(Some(&self.release.spec.interval)).and_then(|i| Duration::try_from(i).ok());
+        let longest = interval.unwrap_or(BACKOFF.1).clamp(BACKOFF.0, BACKOFF.1);
+        (BACKOFF.0 * factor).min(longest)
+    }
+
+    async fn outer(&mut self) -> Result<Turn, Trouble> {
+        if self.release.metadata.deletion_timestamp.is_some() {
+            return self.end().await;
+        }
+        if !self.release.finalizers().iter().any(|f| f == FINALIZER) {
+            self.finalizer(true).await?;
+        }
+        if self.release.spec.suspend {
+            return Ok(Turn::AwaitChange);
+        }
+        let references: Vec<(&'static str, String)> =
+            self.release.spec.values_from.iter().map(|r| (values::kind(r), r.name.clone())).collect();
+        self.ctx.live.index(self.key, &self.place.storage_namespace, &self.place.name, &references);
+        let who = self.identity()?;
+        self.requests();
+        for _ in 0..TURNS {
+            self.absorb();
+            if self.is_outdated() {
+                return Ok(Turn::After(Duration::ZERO));
+            }
+            self.remember(&who.storage).await?;
+            let wanted = resolve::resolve(self.release, self.ctx, self.live, &who.cluster).await;
+            let next = match &wanted {
+                Ok(wanted) => {
+                    self.report.attempt(&wanted.version, &wanted.config_digest);
+                    self.recover_count(wanted);
+                    self.next(&wanted.fingerprint, self.generation())
+                }
+                // What is under way is finished even if the next goal is out of reach.
+                Err(blocked) => match self.unfinished() {
+                    Some(cursor) => self.next(&cursor.fingerprint, cursor.generation),
+                    None => return Err(Trouble::Blocked(blocked.clone())),
+                },
+            };
+            tracing::debug!(namespace = %self.key.namespace, name = %self.key.name, ?next, "planned");
+            match (next, wanted) {
+                (Next::Keep, _) => return self.keep(&who.storage).await,
+                (Next::Resume, _) => {
+                    if let Some(turn) = self.step(&who).await? {
+                        return Ok(turn);
+                    }
+                }
+                (Next::Install, Ok(wanted)) => {
+                    if let Some(turn) = self.install(&wanted, &who).await? {
+                        return Ok(turn);
+                    }
+                }
+                (Next::Upgrade { base, why }, Ok(wanted)) => {
+                    if let Some(turn) = self.upgrade(&wanted, base, why, &who).await? {
+                        return Ok(turn);
+                    }
+                }
+                (Next::Abandon { why }, _) => self.abandon(&why, &who).await?,
+                (Next::Rollback { target }, _) => self.rollback(target, &who).await?,
+                (Next::UninstallRemediation, _) => {
+                    self.uninstall(Action::UninstallRemediation, &who).await?;
+                }
+                (Next::Test, _) => self.test(&who).await?,
+                (Next::AwaitForeign { until }, _) => {
+                    let message = format!(
+                        "another operation on release {}/{} is in progress: it is taken over if it has not ended by {until:.0}",
+                        self.place.storage_namespace, self.place.name
+                    );
+                    self.report.observed();
+                    self.report.conditions().retrying("PendingRelease", &message);
+                    self.announce(true, "PendingRelease", &message).await;
+                    return Ok(Turn::After(until_then(until)));
+                }
+                (Next::RetryAt(at), _) => {
+                    let last =
+                        self.report.message(conditions::RELEASED).unwrap_or("the last attempt failed").to_owned();
+                    self.report.observed();
+                    self.report.conditions().retrying("UpgradeFailed", &format!("{last}; next attempt at {at:.0}"));
+                    return Ok(Turn::After(until_then(at)));
+                }
+                (Next::Stalled { reason, message }, _) => {
+                    let message = match self.report.message(conditions::RELEASED) {
+                        Some(last) if !matches!(reason, "ReleaseHeld" | "NameInUse") => format!("{message}: {last}"),
+                        _ => message,
+                    };
+                    self.report.observed();
+                    self.report.at_rest();
+                    self.mirror();
+                    self.report.conditions().stalled(reason, &message);
+                    self.announce(true, reason, &message).await;
+                    return Ok(Turn::AwaitChange);
+                }
+                (Next::Install | Next::Upgrade { .. }, Err(blocked)) => return Err(Trouble::Blocked(blocked)),
+            }
+        }
+        Ok(Turn::After(Duration::ZERO))
+    }
+
+    fn generation(&self) -> i64 {
+        self.release.metadata.generation.unwrap_or_default()
+    }
+
+    fn identity(&self) -> Result<Identity, Trouble> {
+        let cluster = self.ctx.identity(self.release)?;
+        let storage = Storage::new(cluster.clone(), &self.place.storage_namespace, self.ctx.settings.driver);
+        Ok(Identity { cluster, storage })
+    }
+
+    /// Whether the spec has changed since this reconcile began.
+    fn is_outdated(&self) -> bool {
+        let reference = ObjectRef::<HelmRelease>::new(&self.key.name).within(&self.key.namespace);
+        self.ctx.releases.get(&reference).is_some_and(|latest| {
+            latest.metadata.generation > self.release.metadata.generation
+                || latest.metadata.deletion_timestamp.is_some()
+        })
+    }
+
+    fn next(&self, fingerprint: &str, generation: i64) -> Next {
+        plan::plan(&Situation {
+            holder: &self.holder,
+            generation,
+            fingerprint,
+            revisions: &self.revisions(),
+            policy: &policy::policy(&self.release.spec, self.ctx.settings.foreign_grace),
+            failures: self.report.failures(),
+            forced: self.live.forced,
+            now: Timestamp::now(),
+        })
+    }
+
+    /// Requests by annotation.
+    fn requests(&mut self) {
+        let annotations = self.release.annotations();
+        let value = |names: [&str; 2]| names.iter().find_map(|name| annotations.get(*name)).cloned();
+        let requested = value(REQUESTED_AT);
+        let status = &mut self.report.status;
+        // As in Flux, a force or reset counts only together with a request of the same text.
+        let asks = |at: &Option<String>, handled: &Option<String>| at.is_some() && *at == requested && at != handled;
+        let (force, reset) = (value(FORCE_AT), value(RESET_AT));
+        self.live.forced = asks(&force, &status.last_handled_force_at);
+        self.live.reset = asks(&reset, &status.last_handled_reset_at);
+        if self.live.forced {
+            status.last_handled_force_at = force;
+        }
+        if self.live.reset {
+            status.last_handled_reset_at = reset;
+            status.failures = 0;
+            status.install_failures = 0;
+            status.upgrade_failures = 0;
+        }
+        status.last_handled_reconcile_at = requested;
+    }
+
+    /// The HelmRelease is being deleted: ends the release, then lets go of the object.
+    async fn end(&mut self) -> Result<Turn, Trouble> {
+        if !self.release.finalizers().iter().any(|f| f == FINALIZER) {
+            self.ctx.live.forget(self.key);
+            return Ok(Turn::AwaitChange);
+        }
+        let spec = &self.release.spec;
+        if spec.suspend || spec.deletion_policy == Some(DeletionPolicy::Orphan) {
+            return self.let_go().await;
+        }
+        let who = self.identity()?;
+        for _ in 0..TURNS {
+            self.absorb();
+            self.remember(&who.storage).await?;
+            let Some(newest) = self.live.history.as_ref().and_then(|h| h.first()).cloned() else {
+                return self.let_go().await;
+            };
+            let cursor = newest.revision.cursor.as_ref();
+            let ours = cursor
+                .is_some_and(|c| c.holder.namespace == self.holder.namespace && c.holder.name == self.holder.name);
+            // Nothing of ours: records of another holder, or of somebody who never handed over.
+            if !ours && (cursor.is_some() || self.report.status.storage_namespace.is_none()) {
+                return self.let_go().await;
+            }
+            if newest.revision.status == Status::Uninstalled {
+                return self.let_go().await;
+            }
+            let under_way = cursor.filter(|c| c.step.is_some() && c.holder == self.holder).map(|c| c.doing());
+            match under_way {
+                Some(Action::Uninstall | Action::UninstallRemediation) => match self.step(&who).await? {
+                    Some(turn) => return Ok(turn),
+                    None if conditions::find(&self.report.status.conditions, conditions::RELEASED)
+                        .is_some_and(|c| c.reason == "UninstallFailed")
+                        && self.live.operation.is_none()
+                        && self.live.history.is_some() =>
+                    {
+                        let message = self.report.message(conditions::RELEASED).unwrap_or_default().to_owned();
+                        self.live.history = None;
+                        return Err(Trouble::Retry { reason: "UninstallFailed", message });
+                    }
+                    None => {}
+                },
+                // Whatever else is under way is overtaken.
+                _ => {
+                    self.report.conditions().reconciling("Progressing", "uninstalls the release");
+                    self.uninstall(Action::Uninstall, &who).await?;
+                }
+            }
+        }
+        Ok(Turn::After(Duration::ZERO))
+    }
+
+    async fn let_go(&mut self) -> Result<Turn, Trouble> {
+        self.ctx.live.forget(self.key);
+        let labels = ReleaseLabels { namespace: self.key.namespace.clone(), name: self.key.name.clone() };
+        self.ctx.metrics.release_ready.remove(&labels);
+        self.finalizer(false).await?;
+        Ok(Turn::AwaitChange)
+    }
+
+    async fn finalizer(&self, wanted: bool) -> Result<(), Trouble> {
+        let mut finalizers: Vec<String> =
+            self.release.finalizers().iter().filter(|f| *f != FINALIZER).cloned().collect();
+        if wanted {
+            finalizers.push(FINALIZER.to_owned());
+        }
+        let api: Api<HelmRelease> = Api::namespaced(self.ctx.cluster.client.clone(), &self.key.namespace);
+        let patch = serde_json::json!({"metadata": {"finalizers": finalizers, "resourceVersion": self.release.metadata.resource_version}});
+        match api.patch_metadata(&self.key.name, &PatchParams::apply("pintle"), &Patch::Merge(&patch)).await {
+            Ok(_) => Ok(()),
+            Err(kube::Error::Api(error)) if error.code == 404 => Ok(()),
+            Err(kube::Error::Api(error)) if error.code == 409 => Err(Trouble::Raced),
+            Err(error) => Err(error.into()),
+        }
+    }
+}
+
+fn until_then(then: Timestamp) -> Duration {
+    let left: SignedDuration = then.duration_since(Timestamp::now());
+    Duration::try_from(left).unwrap_or_default() + Duration::from_millis(10)
+}

@@ -1,0 +1,241 @@
+//! How the planner's decisions are begun, carried on and given up: each in the hands of [`crate::action`].
+
+use super::{
+    Identity, Run, Trouble, Turn,
+    memory::{cursor_of, summarise},
+};
+use crate::{
+    action::{
+        self, Action, Operation, Progress, Workplace, advance,
+        begin::{self, Errand},
+        records,
+    },
+    controller::{
+        metrics::{ActionLabels, OutcomeLabel},
+        plan::Why,
+        policy,
+        render_release::{self, Rendered},
+        resolve::{self, Wanted},
+    },
+    release::{Status, Storage, Stored},
+};
+use jiff::Timestamp;
+use std::time::Duration;
+
+impl Run<'_> {
+    /// Where an action is carried out: as whom, under which options, at which time.
+    fn workplace(&self, action: Action, who: &Identity) -> Workplace {
+        Workplace {
+            cluster: who.cluster.clone(),
+            storage: who.storage.clone(),
+            watches: self.ctx.watches.clone(),
+            holder: self.holder.clone(),
+            manager: self.ctx.settings.manager.clone(),
+            options: policy::options(&self.release.spec, action),
+            now: Timestamp::now(),
+        }
+    }
+
+    fn errand(&self, wanted: &Wanted) -> Errand {
+        Errand { generation: self.generation(), fingerprint: wanted.fingerprint.clone() }
+    }
+
+    /// What a render needs, or the turn to take while definitions are not in force yet.
+    pub(super) async fn rendered(
+        &mut self,
+        wanted: &Wanted,
+        action: Action,
+        revision: u32,
+        at: &Workplace,
+    ) -> Result<Result<Rendered, Turn>, Trouble> {
+        let chart = resolve::chart(wanted, self.ctx).await.map_err(Trouble::Blocked)?;
+        let definitions = render_release::crds(&chart.chart, &wanted.values).map_err(Trouble::Blocked)?;
+        let established = action::install_crds(&definitions, policy::crds(&self.release.spec, action), at).await?;
+        if let action::Established::Waits(why) = established {
+            self.report.conditions().reconciling("Progressing", &format!("waits for {why}"));
+            return Ok(Err(Turn::After(Duration::from_millis(250))));
+        }
+        let rendered =
+            render_release::render(self.release, self.ctx, &at.cluster, &chart, wanted, &self.place, action, revision)
+                .await
+                .map_err(Trouble::Blocked)?;
+        // Helm 2's way to bring definitions along: never changed once they are there.
+        match action::install_crds(&rendered.definitions, action::CrdPolicy::Create, at).await? {
+            action::Established::All => Ok(Ok(rendered)),
+            action::Established::Waits(why) => {
+                self.report.conditions().reconciling("Progressing", &format!("waits for {why}"));
+                Ok(Err(Turn::After(Duration::from_millis(250))))
+            }
+        }
+    }
+
+    pub(super) async fn install(&mut self, wanted: &Wanted, who: &Identity) -> Result<Option<Turn>, Trouble> {
+        let newest = self.newest_version();
+        let revision = newest.unwrap_or(0) + 1;
+        self.say_progress(&format!("installs revision {revision} of chart {}@{}", wanted.chart, wanted.version))
+            .await?;
+        let at = self.workplace(Action::Install, who);
+        if self.release.spec.install.as_ref().is_some_and(|i| i.create_namespace) {
+            action::objects::ensure_namespace(&self.place.namespace, &at).await?;
+        }
+        let rendered = match self.rendered(wanted, Action::Install, revision, &at).await? {
+            Ok(rendered) => rendered,
+            Err(turn) => return Ok(Some(turn)),
+        };
+        let before = match newest {
+            Some(version) => records::revision(&who.storage, &self.place.name, version).await?,
+            None => None,
+        };
+        self.report.attempt_action(Action::Install);
+        let operation = begin::install(rendered.draft, &self.errand(wanted), before.as_ref(), &at).await?;
+        self.began(operation).await;
+        Ok(None)
+    }
+
+    pub(super) async fn upgrade(
+        &mut self,
+        wanted: &Wanted,
+        base: u32,
+        why: Why,
+        who: &Identity,
+    ) -> Result<Option<Turn>, Trouble> {
+        let newest_version = self.newest_version().unwrap_or(0);
+        let revision = newest_version + 1;
+        match why {
+            Why::Unmanaged => {
+                let note = format!(
+                    "revision {newest_version} was not made by this HelmRelease: upgrading to what the spec says"
+                );
+                self.announce(true, "ReleaseChangedOutside", &note).await;
+            }
+            Why::Altered => {
+                let note =
+                    format!("the record of revision {newest_version} was altered: upgrading to what the spec says");
+                self.announce(true, "RecordAltered", &note).await;
+            }
+            Why::OutOfSync | Why::Failed | Why::Forced => {}
+        }
+        self.live.forced = false;
+        self.say_progress(&format!("upgrades to revision {revision} with chart {}@{}", wanted.chart, wanted.version))
+            .await?;
+        let at = self.workplace(Action::Upgrade, who);
+        let rendered = match self.rendered(wanted, Action::Upgrade, revision, &at).await? {
+            Ok(rendered) => rendered,
+            Err(turn) => return Ok(Some(turn)),
+        };
+        let newest = self.stored(&who.storage, newest_version).await?;
+        let base = if base == newest_version { newest.clone() } else { self.stored(&who.storage, base).await? };
+        self.report.attempt_action(Action::Upgrade);
+        let operation = begin::upgrade(rendered.draft, &self.errand(wanted), &newest, &base, &at).await?;
+        self.began(operation).await;
+        Ok(None)
+    }
+
+    /// A recorded revision, whole.
+    pub(super) async fn stored(&mut self, storage: &Storage, version: u32) -> Result<Stored, Trouble> {
+        match records::revision(storage, &self.place.name, version).await? {
+            Some(stored) => Ok(stored),
+            // Deleted since it was read: what is there now decides.
+            None => Err(Trouble::Raced),
+        }
+    }
+
+    pub(super) async fn rollback(&mut self, target: u32, who: &Identity) -> Result<(), Trouble> {
+        let newest_version = self.newest_version().unwrap_or(0);
+        let at = self.workplace(Action::Rollback, who);
+        let newest = self.stored(&who.storage, newest_version).await?;
+        let target = self.stored(&who.storage, target).await?;
+        let errand = Errand { generation: self.generation(), fingerprint: String::new() };
+        let operation = begin::rollback(&errand, &newest, &target, &at).await?;
+        self.began(operation).await;
+        Ok(())
+    }
+
+    pub(super) async fn uninstall(&mut self, action: Action, who: &Identity) -> Result<(), Trouble> {
+        let newest_version = self.newest_version().unwrap_or(0);
+        let deployed = self
+            .live
+            .history
+            .as_deref()
+            .unwrap_or_default()
+            .iter()
+            .find(|s| s.revision.status == Status::Deployed)
+            .map(|s| s.revision.version);
+        let at = self.workplace(action, who);
+        let newest = self.stored(&who.storage, newest_version).await?;
+        let errand = Errand { generation: self.generation(), fingerprint: String::new() };
+        let operation = begin::uninstall(action, &errand, newest, deployed, &at).await?;
+        self.began(operation).await;
+        Ok(())
+    }
+
+    pub(super) async fn test(&mut self, who: &Identity) -> Result<(), Trouble> {
+        let newest_version = self.newest_version().unwrap_or(0);
+        let at = self.workplace(Action::Test, who);
+        let newest = self.stored(&who.storage, newest_version).await?;
+        let Some(cursor) = cursor_of(&newest) else { return Err(Trouble::Raced) };
+        let operation = begin::test(newest, cursor, &at).await?;
+        self.began(operation).await;
+        Ok(())
+    }
+
+    pub(super) async fn abandon(&mut self, why: &str, who: &Identity) -> Result<(), Trouble> {
+        let newest_version = self.newest_version().unwrap_or(0);
+        let at = self.workplace(Action::Upgrade, who);
+        let newest = self.stored(&who.storage, newest_version).await?;
+        let action = cursor_of(&newest).map_or("unknown", |c| c.doing().word());
+        let stored = begin::abandon(newest, why, &at).await?;
+        self.put(summarise(&stored));
+        self.live.operation = None;
+        let labels = ActionLabels { action, outcome: OutcomeLabel::Interrupted };
+        self.ctx.metrics.actions.get_or_create(&labels).inc();
+        self.announce(false, "OperationEnded", &format!("{action} of revision {newest_version}: {why}")).await;
+        Ok(())
+    }
+
+    /// Remembers an operation that has just begun.
+    pub(super) async fn began(&mut self, operation: Operation) {
+        self.put(summarise(&operation.stored));
+        self.report.status.storage_namespace = Some(self.place.storage_namespace.clone());
+        self.live.operation = Some(operation);
+        self.tell_deployed();
+    }
+
+    /// Takes the next step of the operation under way; a turn if it has to wait.
+    pub(super) async fn step(&mut self, who: &Identity) -> Result<Option<Turn>, Trouble> {
+        let Some(mut operation) = self.live.operation.take() else {
+            // The plan saw an unfinished operation in what is remembered: read it.
+            self.live.history = None;
+            self.remember(&who.storage).await?;
+            return Ok(None);
+        };
+        let action = operation.cursor.doing();
+        let at = self.workplace(action, who);
+        let result = advance::advance(&mut operation, &at).await;
+        let version = operation.stored.record.version;
+        if result.is_ok() {
+            self.put(summarise(&operation.stored));
+            self.note_cursor(&operation);
+        }
+        match result {
+            Ok(Progress::Moved) => {
+                self.live.operation = Some(operation);
+                Ok(None)
+            }
+            Ok(Progress::Waits { message, again }) => {
+                self.report.observed();
+                self.report.progressing(&operation.cursor, version, Some(&message));
+                self.live.operation = Some(operation);
+                Ok(Some(Turn::After(Duration::try_from(again).unwrap_or_default())))
+            }
+            Ok(Progress::Ended(outcome)) => {
+                self.ended(action, &operation, outcome).await;
+                Ok(None)
+            }
+            Err(error) => {
+                self.live.operation = Some(operation);
+                Err(error.into())
+            }
+        }
+    }
+}

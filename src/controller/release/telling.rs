@@ -1,0 +1,204 @@
+//! What people are told: conditions, events, the log, metrics.
+
+use super::{Run, Trouble, Turn};
+use crate::{
+    action::{self, Action, Operation, Outcome, records},
+    controller::{
+        live::Summary,
+        metrics::{ActionLabels, OutcomeLabel},
+        plan, policy,
+        report::tell,
+    },
+    crd::conditions,
+    release::{Status, Storage, Stored},
+};
+use jiff::SignedDuration;
+use std::time::Duration;
+
+impl Run<'_> {
+    /// An Event and a log line, but not again for what was said before.
+    pub(super) async fn announce(&mut self, warning: bool, reason: &str, note: &str) {
+        let said = self.live.said.as_ref().is_some_and(|(r, n)| r == reason && n == note);
+        if said {
+            return;
+        }
+        self.live.said = Some((reason.to_owned(), note.to_owned()));
+        let (namespace, name) = (&self.key.namespace, &self.key.name);
+        if warning {
+            tracing::warn!(%namespace, %name, reason, "{note}");
+        } else {
+            tracing::info!(%namespace, %name, reason, "{note}");
+        }
+        tell(self.ctx, self.release, warning, reason, note).await;
+    }
+
+    /// All is as wanted: says so, and looks again after the interval.
+    pub(super) async fn keep(&mut self, storage: &Storage) -> Result<Turn, Trouble> {
+        self.live.operation = None;
+        self.report.observed();
+        self.report.at_rest();
+        self.report.reset_failures();
+        self.live.forced = false;
+        self.mirror();
+        let newest = self.live.history.as_ref().and_then(|h| h.first()).cloned();
+        if let Some(newest) = newest {
+            if self.live.inventory.as_ref().is_none_or(|(version, _)| *version != newest.revision.version)
+                && let Some(stored) = records::revision(storage, &self.place.name, newest.revision.version).await?
+            {
+                let objects = self.objects(&stored).await;
+                self.live.inventory = Some((newest.revision.version, objects));
+            }
+            if let Some((_, objects)) = &self.live.inventory {
+                self.report.inventory(objects);
+            }
+            self.report.status.storage_namespace = Some(self.place.storage_namespace.clone());
+            let (reason, message) = self.success(&newest);
+            self.report.conditions().remove(conditions::REMEDIATED);
+            self.report.conditions().set(conditions::RELEASED, conditions::Status::True, reason, &message);
+            let tested = newest.revision.cursor.as_ref().and_then(|c| c.tested);
+            let ready = match tested {
+                Some(true) if self.release.spec.test.as_ref().is_some_and(|t| t.enable) => {
+                    let message = format!("Helm test succeeded for release {}", self.title(&newest));
+                    self.report.conditions().set(
+                        conditions::TEST_SUCCESS,
+                        conditions::Status::True,
+                        "TestSucceeded",
+                        &message,
+                    );
+                    ("TestSucceeded", message)
+                }
+                _ => (reason, message),
+            };
+            self.report.conditions().ready(ready.0, &ready.1);
+        }
+        Ok(Turn::After(jittered(policy::duration(Some(&self.release.spec.interval)))))
+    }
+
+    /// The objects of a revision, for the inventory; a kind that is unknown by now is left out.
+    pub(super) async fn objects(&self, stored: &Stored) -> Vec<crate::cluster::ObjectId> {
+        // The record was applied before, so that it can be read; at worst the inventory stays empty.
+        let targets = action::objects::targets(&stored.record, &self.ctx.cluster).await.unwrap_or_default();
+        targets.into_iter().map(|target| target.id).collect()
+    }
+
+    pub(super) fn title(&self, s: &Summary) -> String {
+        format!(
+            "{}/{}.v{} with chart {}@{}",
+            self.place.namespace, self.place.name, s.revision.version, s.chart_name, s.chart_version
+        )
+    }
+
+    pub(super) fn success(&self, newest: &Summary) -> (&'static str, String) {
+        let (reason, verb) = match newest.revision.cursor.as_ref().map(|c| c.action) {
+            Some(Action::Install) => ("InstallSucceeded", "install"),
+            Some(Action::Rollback) => ("RollbackSucceeded", "rollback"),
+            _ => ("UpgradeSucceeded", "upgrade"),
+        };
+        (reason, format!("Helm {verb} succeeded for release {}", self.title(newest)))
+    }
+
+    pub(super) fn mirror(&mut self) {
+        let history = self.live.history.clone().unwrap_or_default();
+        self.report.history(&self.place.name, &self.place.namespace, &history);
+    }
+
+    /// Says that something is under way before it begins.
+    pub(super) async fn say_progress(&mut self, what: &str) -> Result<(), Trouble> {
+        self.report.observed();
+        self.report.conditions().reconciling("Progressing", what);
+        self.report.write(self.release, self.live, self.ctx).await?;
+        Ok(())
+    }
+
+    /// Says how an operation ended, and remembers what it did to the other revisions.
+    pub(super) async fn ended(&mut self, action: Action, operation: &Operation, outcome: Outcome) {
+        let record = &operation.stored.record;
+        let version = record.version;
+        let labels = ActionLabels {
+            action: action.word(),
+            outcome: if outcome == Outcome::Succeeded { OutcomeLabel::Succeeded } else { OutcomeLabel::Failed },
+        };
+        self.ctx.metrics.actions.get_or_create(&labels).inc();
+        let title = self
+            .live
+            .history
+            .as_deref()
+            .unwrap_or_default()
+            .iter()
+            .find(|s| s.revision.version == version)
+            .map_or_else(|| format!("{}/{}.v{version}", self.place.namespace, self.place.name), |s| self.title(s));
+        self.report.at_rest();
+        match (&outcome, action) {
+            (Outcome::Succeeded, Action::Install | Action::Upgrade | Action::Rollback) => {
+                for summary in self.live.history.as_deref_mut().unwrap_or_default() {
+                    if summary.revision.version != version && summary.revision.status == Status::Deployed {
+                        summary.revision.status = Status::Superseded;
+                    }
+                }
+                self.live.inventory = Some((version, self.objects(&operation.stored).await));
+            }
+            (Outcome::Succeeded, Action::Uninstall | Action::UninstallRemediation) => {
+                // What is left, if anything, is read again.
+                self.live.history = None;
+                self.live.inventory = None;
+            }
+            _ => {}
+        }
+        let failed = matches!(outcome, Outcome::Failed(_));
+        let kind = match action {
+            Action::Test => conditions::TEST_SUCCESS,
+            Action::Rollback | Action::UninstallRemediation => conditions::REMEDIATED,
+            Action::Install | Action::Upgrade | Action::Uninstall => conditions::RELEASED,
+        };
+        // A release that was uninstalled as wanted is not released any more.
+        let status = conditions::Status::from(!failed && action != Action::Uninstall);
+        let what = match action {
+            Action::Rollback if !failed => {
+                format!("rollback to revision {}", operation.cursor.target.unwrap_or(0))
+            }
+            Action::UninstallRemediation => "uninstall remediation".to_owned(),
+            other => other.word().to_owned(),
+        };
+        let (reason, message) = match &outcome {
+            Outcome::Succeeded => {
+                (format!("{}Succeeded", action.title()), format!("Helm {what} succeeded for release {title}"))
+            }
+            Outcome::Failed(why) => {
+                (format!("{}Failed", action.title()), format!("Helm {what} failed for release {title}: {why}"))
+            }
+        };
+        if matches!(action, Action::Install | Action::Upgrade) {
+            self.report.conditions().remove(conditions::REMEDIATED);
+            self.report.conditions().remove(conditions::TEST_SUCCESS);
+        }
+        self.report.conditions().set(kind, status, &reason, &message);
+        if failed && matches!(action, Action::Install | Action::Upgrade | Action::Test) {
+            let first = match action {
+                Action::Test => operation.cursor.action == Action::Install,
+                _ => !plan::ever_deployed(&self.revisions()),
+            };
+            self.report.count_failure(first);
+        }
+        if failed {
+            self.report.conditions().retrying(&reason, &message);
+        }
+        self.mirror();
+        self.announce(failed, &reason, &message).await;
+        // The count must not be lost before the next step; what fails here is written by the next status.
+        if let Err(error) = self.report.write(self.release, self.live, self.ctx).await {
+            tracing::warn!(%error, "status could not be written");
+        }
+    }
+}
+
+/// The interval, give or take a twentieth, so that releases of one age do not stay in step.
+fn jittered(interval: Option<SignedDuration>) -> Duration {
+    let interval = interval
+        .and_then(|i| Duration::try_from(i).ok())
+        .unwrap_or(Duration::from_secs(60))
+        .max(Duration::from_secs(1));
+    let mut byte = [0_u8; 1];
+    // Without randomness there is no jitter; nothing else is lost.
+    let _ = aws_lc_rs::rand::fill(&mut byte);
+    interval.mul_f64(0.95 + f64::from(byte[0]) / 2550.0)
+}
