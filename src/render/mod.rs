@@ -9,6 +9,7 @@ pub mod functions;
 mod head;
 pub mod host;
 pub mod manifest;
+pub mod post;
 mod scope;
 pub mod sort;
 mod tera;
