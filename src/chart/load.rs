@@ -362,7 +362,7 @@ fn assemble(files: Vec<File>, budget: &mut Budget, depth: usize) -> Result<Chart
             "Chart.yaml" => {}
             "Chart.lock" => chart.lock = Some(typed("Chart.lock", &file.data, Lock::read)?),
             "values.yaml" => {
-                let table = document::decode_tables(&file.data).map_err(content("values.yaml"))?;
+                let table = document::decode_tables(&file.data).map_err(|e| content("values.yaml")(e.message))?;
                 chart.values = Frozen::of(&Value::Map(table)).map_err(|e| content("values.yaml")(e.to_string()))?;
                 chart.raw_values = Some(file.data);
             }

@@ -1,14 +1,16 @@
 //! How values come together: files over files, the user's over the chart's, a parent's over its children's.
 //! The rules (nulls that delete, globals that travel down) are Helm's, warnings included.
 
+pub use super::document::YamlError;
+
 use super::{Error, dependencies::Instance};
 use pintle_value::{List, Map, Value};
 
 /// Reads a values file: its documents are merged, later ones win; nothing is an empty table.
 ///
 /// # Errors
-/// Helm's text.
-pub fn from_yaml(text: &[u8]) -> Result<Map, String> {
+/// Helm's text, and the place.
+pub fn from_yaml(text: &[u8]) -> Result<Map, YamlError> {
     super::document::decode_tables(text.strip_prefix(b"\xef\xbb\xbf").unwrap_or(text))
 }
 

@@ -1,12 +1,14 @@
 //! The command line: one file per verb. Flags and texts are `helm`'s where helm has the verb.
 
 mod chart;
+mod failure;
 mod name;
 mod operator;
 mod template;
 mod values;
 
 use clap::{Parser, Subcommand, error::ErrorKind};
+use failure::Failure;
 use std::{ffi::OsString, io::Write, process::ExitCode};
 
 /// Helm releases as Kubernetes objects.
@@ -29,8 +31,8 @@ enum Verb {
     Version,
 }
 
-/// Runs a command line. What is asked for goes to standard output, all else to standard error; a failure is told in one
-/// line that begins with `Error:` and exits with 1, as with helm.
+/// Runs a command line. What is asked for goes to standard output, all else to standard error; a failure is told in a
+/// text that begins with `Error:` and is helm's, what helm does not say follows below it, and the exit is 1.
 pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
     let outcome = match Cli::try_parse_from(arguments) {
         Ok(cli) => perform(cli.verb),
@@ -39,22 +41,22 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
         }
         Err(error) => {
             let text = error.render().to_string();
-            Err(text.strip_prefix("error: ").unwrap_or(&text).trim_end().to_owned())
+            Err(text.strip_prefix("error: ").unwrap_or(&text).trim_end().to_owned().into())
         }
     };
     match outcome {
         Ok(()) => ExitCode::SUCCESS,
-        Err(text) => {
-            eprintln!("Error: {text}");
+        Err(failure) => {
+            failure.tell();
             ExitCode::FAILURE
         }
     }
 }
 
-fn perform(verb: Verb) -> Result<(), String> {
+fn perform(verb: Verb) -> Result<(), Failure> {
     match verb {
         Verb::Template(verb) => verb.run(),
-        Verb::Operator(verb) => verb.run().map_err(|error| format!("{error:#}")),
+        Verb::Operator(verb) => verb.run().map_err(|error| format!("{error:#}").into()),
         Verb::Crds => {
             let texts: Vec<String> = crate::crd::manifests()?.into_iter().map(|(_, text)| text).collect();
             print(texts.join("---\n").as_bytes())
@@ -64,10 +66,10 @@ fn perform(verb: Verb) -> Result<(), String> {
 }
 
 /// Writes to standard output. A reader that went away is no failure.
-fn print(text: &[u8]) -> Result<(), String> {
+fn print(text: &[u8]) -> Result<(), Failure> {
     let mut out = std::io::stdout().lock();
     match out.write_all(text).and_then(|()| out.flush()) {
-        Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => Err(error.to_string()),
+        Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => Err(error.to_string().into()),
         _ => Ok(()),
     }
 }

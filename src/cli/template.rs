@@ -2,6 +2,7 @@
 
 use super::{
     chart::ChartFlags,
+    failure::Failure,
     name, print,
     values::{ValueFlags, go_words},
 };
@@ -136,7 +137,7 @@ impl Template {
     ///
     /// # Errors
     /// Helm's text.
-    pub(super) fn run(&self) -> Result<(), String> {
+    pub(super) fn run(&self) -> Result<(), Failure> {
         let mut capabilities = Capabilities::default();
         if let Some(version) = self.kube_version.as_deref().filter(|v| !v.is_empty()) {
             capabilities.kube_version =
@@ -175,7 +176,10 @@ impl Template {
                 rendered.warnings.iter().for_each(|text| eprintln!("level=WARN msg={text:?}"));
                 self.show(&name, &rendered)
             }
-            Err(error) => Err(self.explain(&error)?),
+            Err(error) => {
+                let diagnosis = error.diagnosis().map(Box::new);
+                Err(Failure { text: self.explain(&error)?, diagnosis })
+            }
         }
     }
 
@@ -243,7 +247,7 @@ impl Template {
         Ok(chart)
     }
 
-    fn explain(&self, error: &RenderError) -> Result<String, String> {
+    fn explain(&self, error: &RenderError) -> Result<String, Failure> {
         const HINT: &str = "\n\nUse --debug flag to render out invalid YAML";
         match error {
             RenderError::Yaml { files, .. } if self.debug => {
@@ -263,7 +267,7 @@ impl Template {
         }
     }
 
-    fn show(&self, name: &str, rendered: &Rendered) -> Result<(), String> {
+    fn show(&self, name: &str, rendered: &Rendered) -> Result<(), Failure> {
         let hooks: Vec<_> = rendered
             .hooks
             .iter()
@@ -335,11 +339,11 @@ struct Files {
 }
 
 impl Files {
-    fn write(&mut self, path: &str, doc: &str) -> Result<(), String> {
+    fn write(&mut self, path: &str, doc: &str) -> Result<(), Failure> {
         let target = self.folder.join(path);
         let fail = |error: std::io::Error| format!("open {}: {}", target.display(), go_words(&error));
         if Path::new(path).components().any(|c| !matches!(c, std::path::Component::Normal(_))) {
-            return Err(format!("{path} leads out of the output directory"));
+            return Err(format!("{path} leads out of the output directory").into());
         }
         if let Some(parent) = target.parent() {
             fs::create_dir_all(parent).map_err(fail)?;

@@ -1,5 +1,6 @@
 //! The flags that set values, in helm's order of precedence.
 
+use super::failure::Failure;
 use crate::chart::{Frozen, strvals, values};
 use clap::Args;
 use pintle_value::{Map, Value};
@@ -35,13 +36,15 @@ impl ValueFlags {
     /// All values together: files, then `--set-json`, `--set`, `--set-string`, `--set-file`, `--set-literal`.
     ///
     /// # Errors
-    /// Helm's text.
-    pub(super) fn merge(&self) -> Result<Frozen, String> {
+    /// Helm's text, and for a file the lines around the mistake.
+    pub(super) fn merge(&self) -> Result<Frozen, Failure> {
         let base = Map::new();
         for path in &self.values {
             let text = read(path)?;
-            let table = values::from_yaml(&text)
-                .map_err(|why| format!("failed to parse {path}: cannot unmarshal yaml document: {why}"))?;
+            let table = values::from_yaml(&text).map_err(|why| Failure {
+                text: format!("failed to parse {path}: cannot unmarshal yaml document: {why}"),
+                diagnosis: Some(Box::new(why.diagnosis(if path == "-" { "standard input" } else { path }, &text))),
+            })?;
             values::merge_tables(&base, &table);
         }
         for text in &self.set_json {
@@ -61,7 +64,7 @@ impl ValueFlags {
         for text in &self.set_literal {
             strvals::set_literal(text, &base).map_err(|why| format!("failed parsing --set-literal data: {why}"))?;
         }
-        Frozen::of(&Value::Map(base)).map_err(|e| e.to_string())
+        Ok(Frozen::of(&Value::Map(base)).map_err(|e| e.to_string())?)
     }
 }
 

@@ -28,6 +28,9 @@ use tokio::{runtime::Handle, sync::Semaphore};
 /// How long a render may wait for the cluster each time that a template looks something up.
 const LOOKUP: Duration = Duration::from_secs(30);
 
+/// The longest line, in bytes, that is added to Helm's text for a failed render.
+const HINT: usize = 300;
+
 /// What a render made.
 pub struct Rendered {
     /// Ready to become a revision.
@@ -111,7 +114,11 @@ pub async fn render(
             return Err(Blocked::until_change(failed, format!("{title}: {error}")));
         }
         // A template may have looked at the cluster, so it is worth another try.
-        Ok(Err(error)) => return Err(Blocked::for_now(failed, format!("{title}: {error}"))),
+        Ok(Err(error)) => {
+            let hint = error.diagnosis().and_then(|diagnosis| diagnosis.line(HINT));
+            let hint = hint.map(|hint| format!("\n{hint}")).unwrap_or_default();
+            return Err(Blocked::for_now(failed, format!("{title}: {error}{hint}")));
+        }
         Err(error) => return Err(Blocked::for_now(failed, format!("{title}: the render was interrupted: {error}"))),
     };
     draft(rendered, chart, wanted, place)

@@ -329,7 +329,8 @@ fn with_values_files(mut chart: Chart, (names, ignore_missing): &ValuesFiles) ->
         };
         match text {
             Some(text) => {
-                let table = chart::values::from_yaml(&text).map_err(|error| format!("values file {name}: {error}"))?;
+                let table = chart::values::from_yaml(&text)
+                    .map_err(|error| format!("values file {name}: {error}{}", error.suffix()))?;
                 chart::values::merge_tables(&merged, &table);
             }
             None if *ignore_missing => {}

@@ -22,9 +22,9 @@ pub fn value_to_json(value: &Value) -> Result<serde_json::Value, crate::chart::T
 /// A values file as JSON: its documents merged, later ones win; null if there is nothing.
 ///
 /// # Errors
-/// Helm's text.
+/// Helm's text and the place in the file.
 pub fn yaml_to_json(text: &[u8]) -> Result<serde_json::Value, String> {
-    let table = crate::chart::values::from_yaml(text)?;
+    let table = crate::chart::values::from_yaml(text).map_err(|e| format!("{e}{}", e.suffix()))?;
     value_to_json(&Value::Map(table)).map_err(|e| e.to_string())
 }
 

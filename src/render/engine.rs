@@ -107,10 +107,7 @@ fn go_templates(
 ) -> Result<Vec<(String, String)>, RenderError> {
     let mut set = Set::new("gotpl");
     for source in sources {
-        let template = request
-            .chart
-            .template(&source.name, source.file)
-            .map_err(|e| RenderError::Template { text: failure::parse_text(&e) })?;
+        let template = request.chart.template(&source.name, source.file).map_err(|e| failure::of_parsing(&e))?;
         set.add(template);
     }
     let options = pintle_template::Options {
@@ -129,8 +126,7 @@ fn go_templates(
         let scope = &scopes[source.scope];
         scope.dot.insert("Template", scope::template(&source.name, &scope.path));
         let mut out = Vec::new();
-        run.execute(&source.name, dots[source.scope].clone(), &mut out)
-            .map_err(|e| RenderError::Template { text: failure::execution_text(&e) })?;
+        run.execute(&source.name, dots[source.scope].clone(), &mut out).map_err(|e| failure::of_execution(&e))?;
         files.push((source.name.clone(), without_no_value(out)));
     }
     Ok(files)

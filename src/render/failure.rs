@@ -1,10 +1,21 @@
 //! Template errors as Helm tells them.
 
+use super::RenderError;
 use super::functions::{MESSAGE_END as END, MESSAGE_START as START};
 use pintle_template::{Cause, Error, ParseError};
 
+/// A file that is no template.
+pub(super) fn of_parsing(error: &ParseError) -> RenderError {
+    RenderError::Template { text: parse_text(error), diagnosis: Box::new(error.diagnosis().clone()) }
+}
+
+/// A template that failed.
+pub(super) fn of_execution(error: &Error) -> RenderError {
+    RenderError::Template { text: execution_text(error), diagnosis: Box::new(error.diagnosis()) }
+}
+
 /// Helm keeps of a parse error the place and what follows the last colon.
-pub(super) fn parse_text(error: &ParseError) -> String {
+fn parse_text(error: &ParseError) -> String {
     let text = error.to_string();
     let last = text.rsplit(": ").next().unwrap_or(&text);
     format!("parse error at ({}:{}): {last}", error.name, error.line)
@@ -12,7 +23,7 @@ pub(super) fn parse_text(error: &ParseError) -> String {
 
 /// Helm's text for a failed execution: the message of `fail` and `required` alone, a list of the places for the
 /// engine's own failures, and the raw text where a function failed.
-pub(super) fn execution_text(error: &Error) -> String {
+fn execution_text(error: &Error) -> String {
     let raw = error.to_string();
     if let Some(text) = marked(error, &raw) {
         return text;

@@ -1,6 +1,7 @@
 //! From rendered files to a manifest: documents, hooks, order, text.
 
 use super::{convert::yaml_limits, sort};
+use pintle_template::Diagnosis;
 use pintle_value::{Map, Value};
 use std::{collections::BTreeMap, ops::Range};
 
@@ -100,11 +101,33 @@ pub struct Hook {
 /// A rendered file whose text is no YAML for Kubernetes.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("YAML parse error on {path}: {message}")]
+#[non_exhaustive]
 pub struct YamlError {
     /// The template.
     pub path: String,
     /// Helm's text.
     pub message: String,
+    /// The line and the column in the rendered file, from 1, the column in characters; none if it is the whole document.
+    pub place: Option<(u32, u32)>,
+}
+
+impl YamlError {
+    /// Counts the lines from the start of the file rather than of the document, which is a piece of it.
+    fn within(mut self, text: &str, doc: &str) -> Self {
+        let start = (doc.as_ptr() as usize).saturating_sub(text.as_ptr() as usize);
+        if let Some((line, _)) = &mut self.place {
+            let before = text.bytes().take(start).filter(|b| *b == b'\n').count();
+            *line = line.saturating_add(u32::try_from(before).unwrap_or(u32::MAX));
+        }
+        self
+    }
+
+    /// The rendered lines around the mistake: Helm counts lines within a document and often names the line before.
+    pub fn diagnosis(&self, files: &[(String, String)]) -> Option<Diagnosis> {
+        let (line, column) = self.place?;
+        let (path, text) = files.iter().find(|(path, _)| *path == self.path)?;
+        Some(Diagnosis::of_text(format!("{path} (rendered)"), text.as_bytes(), line, column))
+    }
 }
 
 /// The documents of rendered files: hooks and the rest, each in the order of installation.
@@ -125,7 +148,7 @@ pub(super) fn sort_documents(files: &mut [(String, String)], crd_install: bool) 
             continue;
         }
         for doc in split(text) {
-            let head = head(path, doc)?;
+            let head = head(path, doc).map_err(|error| error.within(text, doc))?;
             let Some(wanted) = head.annotations.get("helm.sh/hook") else {
                 plain.push((head, doc));
                 continue;
@@ -224,9 +247,11 @@ fn head(path: &str, doc: &str) -> Result<ManifestDoc, YamlError> {
 
 /// The same by way of all that the document holds.
 fn full_head(path: &str, doc: &str) -> Result<ManifestDoc, YamlError> {
-    let fail = |message: String| YamlError { path: path.to_owned(), message };
-    let value = pintle_yaml::decode_exact(doc.as_bytes(), &yaml_limits()).map_err(|e| fail(e.to_string()))?;
-    read_head(path, &value).map_err(|message| fail(format!("error unmarshaling JSON: while decoding JSON: {message}")))
+    let fail = |message: String, place| YamlError { path: path.to_owned(), message, place };
+    let value =
+        pintle_yaml::decode_exact(doc.as_bytes(), &yaml_limits()).map_err(|e| fail(e.to_string(), e.place()))?;
+    read_head(path, &value)
+        .map_err(|message| fail(format!("error unmarshaling JSON: while decoding JSON: {message}"), None))
 }
 
 fn read_head(path: &str, value: &Value) -> Result<ManifestDoc, String> {

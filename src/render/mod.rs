@@ -21,6 +21,7 @@ pub use manifest::{Hook, HookEvent, ManifestDoc, YamlError};
 
 use crate::chart::{self, Crd, Frozen, Metadata, dependencies::Instance, schema};
 use pintle_golib::semver;
+use pintle_template::Diagnosis;
 use std::sync::{Arc, atomic::AtomicBool};
 
 /// What `.Release` says.
@@ -94,8 +95,9 @@ pub struct Rendered {
     pub warnings: Vec<String>,
 }
 
-/// Why a render failed. Prints what Helm prints.
+/// Why a render failed. Prints what Helm prints; [`RenderError::diagnosis`] says more.
 #[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
 pub enum RenderError {
     /// The charts that take part cannot be found out.
     #[error("chart dependencies processing failed: {0}")]
@@ -122,6 +124,8 @@ pub enum RenderError {
     Template {
         /// What went wrong and where, as Helm says it.
         text: String,
+        /// What Helm does not say.
+        diagnosis: Box<Diagnosis>,
     },
     /// What came out is no YAML.
     #[error("{source}")]
@@ -131,6 +135,18 @@ pub enum RenderError {
         /// All rendered files, for whoever looks for the mistake.
         files: Vec<(String, String)>,
     },
+}
+
+impl RenderError {
+    /// What helps a person to find the mistake, if there is more to say than Helm says: the line, who led there, what is
+    /// probably amiss.
+    pub fn diagnosis(&self) -> Option<Diagnosis> {
+        match self {
+            Self::Template { diagnosis, .. } if !diagnosis.is_empty() => Some((**diagnosis).clone()),
+            Self::Yaml { source, files } => source.diagnosis(files),
+            _ => None,
+        }
+    }
 }
 
 /// Renders a chart up to the manifest.

@@ -84,6 +84,7 @@ fn failed(name: Option<&str>, error: &tera::Error) -> RenderError {
             Some(name) if !text.contains(name) => format!("{name}: {text}"),
             _ => text,
         },
+        diagnosis: Box::default(),
     }
 }
 

@@ -1,10 +1,12 @@
 //! What goes wrong, in Go's words and in parts.
 
+use crate::diagnosis::{Diagnosis, Hint};
 use pintle_golib::strconv;
 use std::fmt;
 
 /// A source that is no template. Prints Go's text.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct ParseError {
     /// The name of the file.
     pub name: String,
@@ -12,6 +14,18 @@ pub struct ParseError {
     pub line: u32,
     /// What is wrong.
     pub message: String,
+    diagnosis: Box<Diagnosis>,
+}
+
+impl ParseError {
+    pub(crate) fn new(name: &str, line: u32, message: String, diagnosis: Diagnosis) -> Box<Self> {
+        Box::new(Self { name: name.to_owned(), line, message, diagnosis: Box::new(diagnosis) })
+    }
+
+    /// The line with a mark under what is wrong, and what was probably meant.
+    pub fn diagnosis(&self) -> &Diagnosis {
+        &self.diagnosis
+    }
 }
 
 impl fmt::Display for ParseError {
@@ -24,6 +38,7 @@ impl std::error::Error for ParseError {}
 
 /// Where an execution failed.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Place {
     /// The file that holds the template.
     pub file: String,
@@ -39,6 +54,7 @@ pub struct Place {
 
 /// What a run may not exceed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum Limit {
     /// Work done.
     Steps,
@@ -52,6 +68,7 @@ pub enum Limit {
 
 /// What lies behind an error.
 #[derive(Debug)]
+#[non_exhaustive]
 pub enum Cause {
     /// Nothing: the message says all.
     None,
@@ -67,6 +84,7 @@ pub enum Cause {
 
 /// Why a template failed. Prints Go's text.
 #[derive(Debug)]
+#[non_exhaustive]
 pub struct Error {
     /// Where, if the failure has a place.
     pub place: Option<Place>,
@@ -74,11 +92,30 @@ pub struct Error {
     pub message: String,
     /// Why.
     pub cause: Cause,
+    /// The way from the execution's start to this place, and what is amiss there.
+    pub(crate) diagnosis: Diagnosis,
 }
 
 impl Error {
     pub(crate) fn new(message: impl Into<String>, cause: Cause) -> Box<Self> {
-        Box::new(Self { place: None, message: message.into(), cause })
+        Box::new(Self { place: None, message: message.into(), cause, diagnosis: Diagnosis::default() })
+    }
+
+    pub(crate) fn hinted(message: impl Into<String>, cause: Cause, hint: Hint) -> Box<Self> {
+        let mut error = Self::new(message, cause);
+        error.diagnosis.hints.push(hint);
+        error
+    }
+
+    /// Who led to the failure, the line with a mark under what failed, and what is probably amiss.
+    pub fn diagnosis(&self) -> Diagnosis {
+        let mut whole = self.diagnosis.clone();
+        let mut error = self;
+        while let Some(inner) = error.inner() {
+            whole.append(inner.diagnosis.clone());
+            error = inner;
+        }
+        whole
     }
 
     /// The error of the template that a failed function executed.

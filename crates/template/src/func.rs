@@ -1,7 +1,7 @@
 //! Functions that templates call: their Go signature, for the argument checks whose error texts charts' users know,
 //! and a Rust body.
 
-use crate::{Call, Error};
+use crate::{Call, Diagnosis, Error};
 use pintle_value::Value;
 use std::collections::HashMap;
 
@@ -87,12 +87,16 @@ pub struct Func {
 
 /// Why a function failed.
 #[derive(Debug)]
+#[non_exhaustive]
 pub enum FuncError {
     /// A Go error that the function returns: becomes `error calling NAME: TEXT`.
     Text(String),
     /// The error of a template that the function executed (`include`, `tpl`): becomes `error calling NAME: …`, and the
     /// chain stays known.
     Template(Box<Error>),
+    /// As `Text`, with what is known about the template that the function executed: `tpl` tells its errors in words of
+    /// its own, so the chain of errors ends there, but not the way to the failure.
+    Explained(String, Box<Diagnosis>),
 }
 
 impl<T: Into<String>> From<T> for FuncError {
@@ -130,6 +134,14 @@ impl FunctionTable {
             Some(function) => Some(Callee::Function(*function)),
             None => Builtin::of_name(name).map(Callee::Builtin),
         }
+    }
+
+    /// The names that may be called, from a to z.
+    pub(crate) fn names(&self) -> impl Iterator<Item = &'static str> {
+        let mut names: Vec<&'static str> = self.functions.keys().copied().collect();
+        names.extend(Builtin::ALL.map(Builtin::name));
+        names.sort_unstable();
+        names.into_iter()
     }
 
     pub(crate) fn knows(&self, name: &[u8]) -> bool {

@@ -90,6 +90,9 @@ pub(crate) struct Token {
     pub(crate) line: u32,
 }
 
+/// What stands for the token before the first.
+const START: Token = Token { kind: Kind::Eof, start: 0, end: 0, line: 1 };
+
 const LEFT: &[u8] = b"{{";
 const RIGHT: &[u8] = b"}}";
 
@@ -106,12 +109,12 @@ pub(crate) struct Lexer<'s> {
     parens: Option<u32>,
     message: String,
     failed: bool,
-    last_line: u32,
+    last: Token,
 }
 
 impl<'s> Lexer<'s> {
     pub(crate) fn new(source: &'s [u8]) -> Self {
-        Self { source, at: 0, line: 1, parens: None, message: String::new(), failed: false, last_line: 1 }
+        Self { source, at: 0, line: 1, parens: None, message: String::new(), failed: false, last: START }
     }
 
     /// A lexer that starts within an action, for printing a node again.
@@ -126,7 +129,12 @@ impl<'s> Lexer<'s> {
 
     /// The line of the token given out last.
     pub(crate) fn last_line(&self) -> u32 {
-        self.last_line
+        self.last.line
+    }
+
+    /// The token given out last.
+    pub(crate) fn last(&self) -> Token {
+        self.last
     }
 
     pub(crate) fn next(&mut self) -> Token {
@@ -135,7 +143,7 @@ impl<'s> Lexer<'s> {
             None => self.text(),
             Some(depth) => self.action(depth),
         };
-        self.last_line = token.line;
+        self.last = token;
         token
     }
 

@@ -4,10 +4,11 @@
 use crate::builtins;
 use crate::check::check;
 use crate::compile::typed_literal;
+use crate::diagnosis::{Diagnosis, Hint, KEPT, Link, Scene, hints};
 use crate::error::{Cause, Error, Limit};
 use crate::field::{FieldError, MethodRef, Slot, field, method};
 use crate::func::{Builtin, Callee, FuncError, Type};
-use crate::program::{INHERIT, Literal, NO_SLOT, Names, Op, Template};
+use crate::program::{Body, INHERIT, Literal, NO_SLOT, Names, Op, Template};
 use crate::run::{Call, Environment, Loaded, State, limit_message, thaw};
 use pintle_golib::time::Duration;
 use pintle_value::{List, ListKind, MapKind, Str, Value, fmt};
@@ -60,6 +61,7 @@ struct Failure(Box<FailureKind>);
 
 enum FailureKind {
     Message(String),
+    NotDefined(String, Hint),
     Function(String, FuncError),
     Limit(Limit),
 }
@@ -164,25 +166,13 @@ impl Machine {
                         None | Some(INHERIT) => body.sites.get(execution.at).copied().unwrap_or(INHERIT),
                         Some(site) => site,
                     };
+                    let error = execution.error(&loaded, current.1, site, failure);
                     state.frames = frames_before;
-                    return Err(error(&environment, template, current.1, site, failure));
+                    return Err(error);
                 }
             }
         }
     }
-}
-
-fn error(environment: &Environment<'_>, template: &Template, body: u32, site: u32, failure: Failure) -> Box<Error> {
-    let place = template.place(&template.bodies[body as usize], site);
-    let (message, cause) = match *failure.0 {
-        FailureKind::Message(message) => (message, Cause::None),
-        FailureKind::Limit(limit) => (limit_message(environment, limit), Cause::Limit(limit)),
-        FailureKind::Function(name, FuncError::Text(text)) => (format!("error calling {name}"), Cause::Function(text)),
-        FailureKind::Function(name, FuncError::Template(inner)) => {
-            (format!("error calling {name}"), Cause::Template(inner))
-        }
-    };
-    Box::new(Error { place, message, cause })
 }
 
 /// How a stretch of code ended.
@@ -209,6 +199,65 @@ struct Execution<'m, 'e> {
 }
 
 impl Execution<'_, '_> {
+    /// What went wrong at a site, and what the values around it tell of it.
+    #[cold]
+    fn error(&self, loaded: &Loaded, body: u32, site: u32, failure: Failure) -> Box<Error> {
+        let template = &*loaded.template;
+        let known = &template.bodies[body as usize];
+        let place = template.place(known, site);
+        let link = |template: &Template, body: &Body, site: u32| {
+            let is_text = !self.environment.set.holds(template);
+            template.link(body, site).map(|link| Link { is_text, ..link })
+        };
+        let mut diagnosis = Diagnosis::default();
+        // Of a long way the middle would be left out again, and there may be a hundred thousand frames.
+        let frames = &self.machine.frames;
+        let skipped = frames.len().saturating_sub(2 * KEPT - 1);
+        let (first, rest) = frames.split_at(KEPT.min(frames.len()));
+        diagnosis.omitted = skipped;
+        for frame in first.iter().chain(rest.iter().skip(skipped)) {
+            let outer = &frame.loaded.template;
+            let body = &outer.bodies[frame.body as usize];
+            let site = frame.at.checked_sub(1).and_then(|step| body.sites.get(step)).copied().unwrap_or(INHERIT);
+            diagnosis.links.extend(link(outer, body, site));
+        }
+        diagnosis.links.extend(link(template, known, site));
+        let mut scene = Scene {
+            template,
+            body: known,
+            step: self.here.saturating_sub(1),
+            at: self.at,
+            dot: &self.dot,
+            variables: self.machine.variables.get(self.base..).unwrap_or_default(),
+            function: None,
+        };
+        let (message, cause) = match *failure.0 {
+            FailureKind::Message(message) => {
+                diagnosis.hints = hints(&scene);
+                (message, Cause::None)
+            }
+            FailureKind::NotDefined(message, hint) => {
+                diagnosis.hints.push(hint);
+                (message, Cause::None)
+            }
+            FailureKind::Limit(limit) => (limit_message(&self.environment, limit), Cause::Limit(limit)),
+            FailureKind::Function(name, FuncError::Text(text)) => {
+                scene.function =
+                    Some(matches!(self.environment.functions.resolve(name.as_bytes()), Some(Callee::Builtin(_))));
+                diagnosis.hints = hints(&scene);
+                (format!("error calling {name}"), Cause::Function(text))
+            }
+            FailureKind::Function(name, FuncError::Explained(text, inner)) => {
+                diagnosis.append(*inner);
+                (format!("error calling {name}"), Cause::Function(text))
+            }
+            FailureKind::Function(name, FuncError::Template(inner)) => {
+                (format!("error calling {name}"), Cause::Template(inner))
+            }
+        };
+        Box::new(Error { place, message, cause, diagnosis })
+    }
+
     /// Makes room for a body's variables; `$` is the dot.
     fn enter(&mut self, (loaded, body): &(Rc<Loaded>, u32)) {
         let variables = &mut self.machine.variables;
@@ -476,7 +525,7 @@ impl Execution<'_, '_> {
 
     fn find(&mut self, name: &[u8]) -> Result<(), Failure> {
         if self.state.find(&self.environment, name).is_none() {
-            return Err(not_defined(name));
+            return Err(self.not_defined(name));
         }
         let limit = self.environment.options.limits.depth;
         if self.state.frames >= limit {
@@ -485,9 +534,15 @@ impl Execution<'_, '_> {
         Ok(())
     }
 
+    #[cold]
+    fn not_defined(&self, name: &[u8]) -> Failure {
+        let message = format!("template {} not defined", pintle_golib::strconv::quote(name));
+        FailureKind::NotDefined(message, self.state.alike(&self.environment, name)).into()
+    }
+
     fn template(&mut self, name: &[u8]) -> Result<Flow, Failure> {
         self.state.charge(&self.environment, 1)?;
-        let target = self.state.find(&self.environment, name).ok_or_else(|| not_defined(name))?;
+        let Some(target) = self.state.find(&self.environment, name) else { return Err(self.not_defined(name)) };
         Ok(Flow::Enter(target, self.pop()))
     }
 
@@ -633,10 +688,6 @@ impl Execution<'_, '_> {
             self.dot = finished.outer_dot;
         }
     }
-}
-
-fn not_defined(name: &[u8]) -> Failure {
-    format!("template {} not defined", pintle_golib::strconv::quote(name)).into()
 }
 
 enum Key {

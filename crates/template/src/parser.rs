@@ -1,11 +1,13 @@
 //! Tokens to statements, with Go's rules and Go's words where they are broken.
 
 use crate::ast::{Branch, Command, Pipeline, Span, Statement, Term, TermKind, Tree, is_blank};
+use crate::diagnosis::{Diagnosis, Hint, Link, nearest};
 use crate::error::ParseError;
 use crate::func::FunctionTable;
 use crate::lexer::{Kind, Lexer, Token};
 use crate::number::Number;
 use pintle_golib::strconv;
+use std::borrow::Cow;
 
 /// How deep statements and parentheses may nest. Go allows more, at the price of its stack; no chart comes near.
 const MAX_DEPTH: u32 = 200;
@@ -23,6 +25,7 @@ pub(crate) fn parse<'s>(name: &'s str, source: &'s [u8], functions: &'s Function
         ranges: 0,
         depth: 0,
         trees: Vec::new(),
+        open: Vec::new(),
     };
     if u32::try_from(source.len()).is_err() {
         return Err(parser.error("template is larger than 4 GiB"));
@@ -45,6 +48,8 @@ struct Parser<'s> {
     ranges: u32,
     depth: u32,
     trees: Vec<Tree<'s>>,
+    /// The blocks that have no end yet: their words and where those stand.
+    open: Vec<(&'static str, Token)>,
 }
 
 /// How a list of statements ended.
@@ -88,7 +93,26 @@ type Parsed<T> = Result<T, Box<ParseError>>;
 
 impl<'s> Parser<'s> {
     fn error(&self, message: impl Into<String>) -> Box<ParseError> {
-        Box::new(ParseError { name: self.name.to_owned(), line: self.lexer.last_line(), message: message.into() })
+        self.error_at(self.lexer.last(), message, None)
+    }
+
+    /// An error about a token. Its line is that of the token read last, as in Go.
+    #[cold]
+    fn error_at(&self, token: Token, message: impl Into<String>, hint: Option<Hint>) -> Box<ParseError> {
+        let link = Link::of(self.name, self.source, token.start as usize, token.end as usize);
+        let mut diagnosis = Diagnosis::default();
+        diagnosis.links.push(link);
+        diagnosis.hints.extend(hint);
+        ParseError::new(self.name, self.lexer.last_line(), message.into(), diagnosis)
+    }
+
+    /// The end of the file where a block is still open.
+    fn unclosed(&self) -> Box<ParseError> {
+        let (token, hint) = match self.open.last() {
+            Some(&(word, token)) => (token, Some(Hint::Unclosed { word, line: token.line })),
+            None => (self.lexer.last(), None),
+        };
+        self.error_at(token, "unexpected EOF", hint)
     }
 
     fn text(&self, token: Token) -> &'s [u8] {
@@ -132,11 +156,15 @@ impl<'s> Parser<'s> {
     fn unexpected(&self, token: Token, context: &str) -> Box<ParseError> {
         if token.kind == Kind::Error {
             let message = self.lexer.message();
-            return self.error(match self.action_line.filter(|&line| line != token.line) {
-                None => message.to_owned(),
-                Some(line) if message.ends_with(" action") => format!("{message} started at {}:{line}", self.name),
-                Some(line) => format!("{message} in action started at {}:{line}", self.name),
-            });
+            return self.error_at(
+                token,
+                match self.action_line.filter(|&line| line != token.line) {
+                    None => message.to_owned(),
+                    Some(line) if message.ends_with(" action") => format!("{message} started at {}:{line}", self.name),
+                    Some(line) => format!("{message} in action started at {}:{line}", self.name),
+                },
+                None,
+            );
         }
         let text = self.text(token);
         let shown = match token.kind {
@@ -151,7 +179,7 @@ impl<'s> Parser<'s> {
                 }
             }
         };
-        self.error(format!("unexpected {shown} in {context}"))
+        self.error_at(token, format!("unexpected {shown} in {context}"), None)
     }
 
     /// Runs one level deeper, if that is still allowed.
@@ -190,7 +218,7 @@ impl<'s> Parser<'s> {
                     self.next();
                     let word = self.next_solid();
                     if word.kind == Kind::Define {
-                        self.define()?;
+                        self.define(word)?;
                         continue;
                     }
                     self.back(word);
@@ -206,11 +234,13 @@ impl<'s> Parser<'s> {
     }
 
     /// A body with variables of its own, up to its `{{end}}`.
-    fn definition(&mut self, name: Box<[u8]>, context: &str) -> Parsed<()> {
+    fn definition(&mut self, name: Box<[u8]>, context: &str, opened: (&'static str, Token)) -> Parsed<()> {
         let variables = std::mem::replace(&mut self.variables, vec![b"$"]);
         let ranges = std::mem::take(&mut self.ranges);
         let action_line = self.action_line.take();
+        self.open.push(opened);
         let (body, ending) = self.nested(Self::list)?;
+        self.open.pop();
         if let Ending::Else = ending {
             return Err(self.error(format!("unexpected {} in {context}", ending.text())));
         }
@@ -221,12 +251,12 @@ impl<'s> Parser<'s> {
         Ok(())
     }
 
-    fn define(&mut self) -> Parsed<()> {
+    fn define(&mut self, word: Token) -> Parsed<()> {
         const CONTEXT: &str = "define clause";
         let token = self.next_solid();
         let name = self.template_name(token, CONTEXT)?;
         self.expect(Kind::RightDelim, CONTEXT)?;
-        self.definition(name, CONTEXT)
+        self.definition(name, CONTEXT, ("define", word))
     }
 
     fn template_name(&mut self, token: Token, context: &str) -> Parsed<Box<[u8]>> {
@@ -249,7 +279,7 @@ impl<'s> Parser<'s> {
                 Item::Ending(ending) => return Ok((body, ending)),
             }
         }
-        Err(self.error("unexpected EOF"))
+        Err(self.unclosed())
     }
 
     fn item(&mut self) -> Parsed<Item<'s>> {
@@ -269,7 +299,7 @@ impl<'s> Parser<'s> {
     fn action(&mut self) -> Parsed<Item<'s>> {
         let token = self.next_solid();
         Ok(Item::Statement(match token.kind {
-            Kind::Block => self.block()?,
+            Kind::Block => self.block(token)?,
             Kind::Break => self.leave("break", Statement::Break)?,
             Kind::Continue => self.leave("continue", Statement::Continue)?,
             Kind::Else => {
@@ -283,9 +313,9 @@ impl<'s> Parser<'s> {
                 self.expect(Kind::RightDelim, "end")?;
                 return Ok(Item::Ending(Ending::End));
             }
-            Kind::If => self.nested(|p| p.control(Control::If))?,
-            Kind::With => self.nested(|p| p.control(Control::With))?,
-            Kind::Range => self.nested(|p| p.control(Control::Range))?,
+            Kind::If => self.nested(|p| p.control(Control::If, token))?,
+            Kind::With => self.nested(|p| p.control(Control::With, token))?,
+            Kind::Range => self.nested(|p| p.control(Control::Range, token))?,
             Kind::Template => {
                 let token = self.next_solid();
                 let name = self.template_name(token, "template clause")?;
@@ -316,18 +346,19 @@ impl<'s> Parser<'s> {
         Ok(statement)
     }
 
-    fn block(&mut self) -> Parsed<Statement<'s>> {
+    fn block(&mut self, word: Token) -> Parsed<Statement<'s>> {
         const CONTEXT: &str = "block clause";
         let token = self.next_solid();
         let name = self.template_name(token, CONTEXT)?;
         let data = self.pipeline(CONTEXT, Kind::RightDelim)?;
-        self.definition(name.clone(), CONTEXT)?;
+        self.definition(name.clone(), CONTEXT, ("block", word))?;
         Ok(Statement::Template { name, name_span: Span { start: token.start, end: token.end }, data: Some(data) })
     }
 
-    fn control(&mut self, control: Control) -> Parsed<Statement<'s>> {
+    fn control(&mut self, control: Control, word: Token) -> Parsed<Statement<'s>> {
         let visible = self.variables.len();
         let mut branches = Vec::new();
+        self.open.push((control.word(), word));
         let otherwise = loop {
             let pipeline = self.pipeline(control.word(), Kind::RightDelim)?;
             let in_range = u32::from(control == Control::Range);
@@ -350,6 +381,7 @@ impl<'s> Parser<'s> {
             }
             break body;
         };
+        self.open.pop();
         self.variables.truncate(visible);
         Ok(match control {
             Control::If => Statement::If(branches, otherwise),
@@ -511,8 +543,9 @@ impl<'s> Parser<'s> {
         let kind = match token.kind {
             Kind::Identifier => {
                 if !self.functions.knows(text) {
-                    let name = strconv::quote(text);
-                    return Err(self.error(format!("function {name} not defined")));
+                    let near = nearest(&String::from_utf8_lossy(text), self.functions.names().map(Cow::Borrowed));
+                    let message = format!("function {} not defined", strconv::quote(text));
+                    return Err(self.error_at(token, message, Some(Hint::Function { nearest: near })));
                 }
                 TermKind::Function(text)
             }
@@ -520,8 +553,10 @@ impl<'s> Parser<'s> {
             Kind::Nil => TermKind::Nil,
             Kind::Variable => {
                 if !self.variables.contains(&text) {
-                    let name = strconv::quote(text);
-                    return Err(self.error(format!("undefined variable {name}")));
+                    let known = self.variables.iter().rev().map(|name| String::from_utf8_lossy(name));
+                    let near = nearest(&String::from_utf8_lossy(text), known.filter(|name| name.len() > 1));
+                    let message = format!("undefined variable {}", strconv::quote(text));
+                    return Err(self.error_at(token, message, Some(Hint::Variable { nearest: near })));
                 }
                 TermKind::Variable(text, Vec::new())
             }

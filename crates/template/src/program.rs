@@ -1,6 +1,7 @@
 //! A compiled file: flat code for the machine, and side tables that only errors look at.
 
 use crate::ast::Span;
+use crate::diagnosis::{Link, cut};
 use crate::error::Place;
 use crate::func::{Callee, Type};
 use crate::lexer::print_node;
@@ -209,6 +210,17 @@ impl Template {
             template: String::from_utf8_lossy(&body.name).into_owned(),
             expression: self.print_site(site),
         })
+    }
+
+    /// The same for people.
+    pub(crate) fn link(&self, body: &Body, site: u32) -> Option<Link> {
+        let site = self.site_table.get(site as usize)?;
+        let mut link = Link::of(&self.name, &self.source, site.node.start as usize, site.node.end as usize);
+        if *body.name != *self.name.as_bytes() {
+            link.template = Some(cut(&String::from_utf8_lossy(&body.name)));
+        }
+        link.expression = cut(&self.print_site(site));
+        Some(link)
     }
 
     pub(crate) fn print_site(&self, site: &Site) -> String {

@@ -1,5 +1,6 @@
 //! A run: everything that the templates of one render share while they execute.
 
+use crate::diagnosis::{Hint, nearest};
 use crate::error::{Cause, Error, Limit, ParseError};
 use crate::func::{FuncError, FunctionTable};
 use crate::machine::Machine;
@@ -174,6 +175,13 @@ impl State {
         Some((self.unit(environment, unit), body))
     }
 
+    /// A name that is known and reads like one that is not.
+    pub(crate) fn alike(&self, environment: &Environment<'_>, name: &[u8]) -> Hint {
+        let defined = self.layers.iter().flat_map(|layer| layer.names.keys().map(|name| &**name));
+        let names = defined.chain(environment.set.names()).map(String::from_utf8_lossy);
+        Hint::Template { nearest: nearest(&String::from_utf8_lossy(name), names) }
+    }
+
     fn execute(
         &mut self,
         environment: Environment<'_>,
@@ -247,7 +255,7 @@ impl<'a> Run<'a> {
         self.state.nesting = 0;
         self.state.layers.clear();
         let found = self.state.find(&self.environment, name.as_bytes());
-        let target = found.ok_or_else(|| no_template(&self.environment, name.as_bytes()))?;
+        let target = found.ok_or_else(|| no_template(&self.environment, &self.state, name.as_bytes()))?;
         self.state.execute(self.environment, target, data, out)
     }
 
@@ -262,10 +270,11 @@ impl<'a> Run<'a> {
     }
 }
 
-fn no_template(environment: &Environment<'_>, name: &[u8]) -> Box<Error> {
+fn no_template(environment: &Environment<'_>, state: &State, name: &[u8]) -> Box<Error> {
+    let hint = state.alike(environment, name);
     let (name, set) =
         (pintle_golib::strconv::quote(name), pintle_golib::strconv::quote(environment.set.name().as_bytes()));
-    Error::new(format!("no template {name} associated with template {set}"), Cause::NoTemplate)
+    Error::hinted(format!("no template {name} associated with template {set}"), Cause::NoTemplate, hint)
 }
 
 /// Why a text could not be executed.
@@ -325,7 +334,7 @@ impl<'a> Call<'a> {
     /// What the template meets.
     pub fn execute(&mut self, name: &[u8], data: Value) -> Result<Vec<u8>, Box<Error>> {
         let found = self.state.find(&self.environment, name);
-        let target = found.ok_or_else(|| no_template(&self.environment, name))?;
+        let target = found.ok_or_else(|| no_template(&self.environment, self.state, name))?;
         let mut out = Vec::new();
         self.state.execute(self.environment, target, data, &mut out)?;
         Ok(out)

@@ -39,6 +39,18 @@ impl Set {
         self.bodies.contains_key(name)
     }
 
+    /// The names that are known, from a to z.
+    pub(crate) fn names(&self) -> impl Iterator<Item = &[u8]> {
+        let mut names: Vec<&[u8]> = self.bodies.keys().map(|name| &**name).collect();
+        names.sort_unstable();
+        names.into_iter()
+    }
+
+    /// Whether a file is one of these, and no text made later.
+    pub(crate) fn holds(&self, template: &Template) -> bool {
+        self.templates.iter().any(|one| std::ptr::eq(&raw const **one, template))
+    }
+
     /// The file and the body of a name.
     pub(crate) fn find(&self, name: &[u8]) -> Option<(u32, u32)> {
         self.bodies.get(name).copied()

@@ -4,6 +4,7 @@ use std::fmt;
 
 /// A YAML text that cannot be read, told in go-yaml's words.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Error {
     stage: Stage,
     /// go-yaml's text: `yaml: line 2: did not find expected key`; or encoding/json's.
@@ -29,6 +30,14 @@ impl Error {
             message: message.into(),
             line: line.saturating_add(1),
             column: column.saturating_add(1),
+        }
+    }
+
+    /// The line and the column, from 1, the column in characters; none where the text as a whole is not what is wanted.
+    pub fn place(&self) -> Option<(u32, u32)> {
+        match self.stage {
+            Stage::Yaml => Some((self.line, self.column)),
+            Stage::Json => None,
         }
     }
 

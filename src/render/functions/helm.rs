@@ -7,7 +7,7 @@ use super::{
 };
 use pintle_golib::strconv;
 use pintle_template::{
-    Call, Func, FuncError, TextError,
+    Call, Diagnosis, Func, FuncError, TextError,
     Type::{Any, String},
 };
 use pintle_value::{
@@ -191,16 +191,23 @@ fn tpl(call: &mut Call<'_>, args: &[Value]) -> Answer {
     match call.execute_text(name, source, any(args, 1).clone()) {
         Ok(output) => string_answer(without_no_value(output)),
         Err(TextError::Parse(error)) => {
-            Err(format!("cannot parse template {}: {error}", strconv::quote(source)).into())
+            let text = format!("cannot parse template {}: {error}", strconv::quote(source));
+            Err(explained(text, error.diagnosis().clone()))
         }
         // A limit stays known as one.
         Err(TextError::Execute(error)) if error.limit().is_some() => Err(error.into()),
         Err(TextError::Execute(error)) => {
             let message = format!("error during tpl function execution for {}: {error}", strconv::quote(source));
             check_bytes("tpl", message.len())?;
-            Err(message.into())
+            Err(explained(message, error.diagnosis()))
         }
     }
+}
+
+/// The text that Helm has for an error within a text, and where in that it was.
+fn explained(text: std::string::String, mut diagnosis: Diagnosis) -> FuncError {
+    diagnosis.links.iter_mut().take(1).for_each(|link| link.is_text = true);
+    FuncError::Explained(text, Box::new(diagnosis))
 }
 
 /// Helm deletes what Go prints for a missing value, wherever it comes from.
