@@ -401,7 +401,7 @@ async fn changes_are_seen(stage: &Stage) {
         .await;
     cluster.apply(&thing, &HOW).await.unwrap();
 
-    let (watches, mut changes) = Watches::new(Arc::clone(cluster), Selection::default());
+    let (watches, mut changes) = Watches::new(Arc::clone(cluster), Selection::default(), "helm");
     let mut next = async || tokio::time::timeout(DEADLINE, changes.recv()).await.unwrap().unwrap();
     let maps = cluster.resolve("v1", "ConfigMap").await.unwrap();
     watches.ensure(&maps);
@@ -450,8 +450,11 @@ async fn changes_are_seen(stage: &Stage) {
     // Without the right to watch it says so, and begins when the right is given.
     stage.kubectl.run(&["create", "serviceaccount", "watcher", "-n", "shop"]).unwrap();
     let watcher = cluster.as_service_account("shop", "watcher").unwrap();
-    let (watches, mut changes) =
-        Watches::new(Arc::clone(&watcher), Selection { namespace: Some("shop".into()), ..Selection::default() });
+    let (watches, mut changes) = Watches::new(
+        Arc::clone(&watcher),
+        Selection { namespace: Some("shop".into()), ..Selection::default() },
+        "helm",
+    );
     watches.ensure(&maps);
     until("denied", async || matches!(watches.state("v1", "ConfigMap"), Some(WatchState::Denied(_))).then_some(()))
         .await;

@@ -11,13 +11,14 @@ use super::{
 use crate::{
     cluster::{
         self, ObjectId, Target,
+        drift::shape,
         managers::EARLIER,
         readiness::{HookOutcome, Rules},
     },
     release::{ApplyMethod, HookPhase, Record, Status, Stored},
 };
 use jiff::SignedDuration;
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// An operation that is under way, with what is in memory of it. All but `stored` can be made anew from the record.
 pub struct Operation {
@@ -31,6 +32,8 @@ pub struct Operation {
     pub waiting: Option<Waiting>,
     /// Objects of the release that changed since the last step.
     pub changed: BTreeSet<ObjectId>,
+    /// The versions of the objects as they were applied.
+    pub applied: BTreeMap<ObjectId, String>,
 }
 
 /// What a step led to.
@@ -61,7 +64,7 @@ pub enum Outcome {
 impl Operation {
     /// Takes up an operation from its record.
     pub fn resume(stored: Stored, cursor: Cursor) -> Self {
-        Self { stored, cursor, deployed: Vec::new(), waiting: None, changed: BTreeSet::new() }
+        Self { stored, cursor, deployed: Vec::new(), waiting: None, changed: BTreeSet::new(), applied: BTreeMap::new() }
     }
 
     fn record(&self) -> &Record {
@@ -308,6 +311,13 @@ async fn apply(op: &mut Operation, at: &Workplace) -> Result<Progress, Error> {
         }
         Err(failure) => return Err(failure.error),
     };
+    op.cursor.shapes =
+        applied.live.iter().map(|(_, live)| shape(&live.metadata, &at.manager).unwrap_or_default()).collect();
+    op.applied = applied
+        .live
+        .iter()
+        .map(|(id, live)| (id.clone(), live.metadata.resource_version.clone().unwrap_or_default()))
+        .collect();
     objects::prune(&old.targets, &new, &record, at).await?;
     let mut waiting = Waiting::for_objects(applied.live.iter().map(|(id, _)| id.clone()));
     let rules = rules(at);

@@ -63,6 +63,7 @@ fn cursor(action: Action, errand: &Errand, record: &Record, base: Option<u32>, a
         adopted: Vec::new(),
         manifest: manifest_digest(&record.manifest),
         tested: None,
+        shapes: Vec::new(),
     }
 }
 

@@ -192,6 +192,10 @@ pub struct Cursor {
     /// How the tests of this revision ended, once they ran.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub tested: Option<bool>,
+    /// Which fields of the applied objects were ours afterwards, in the manifest's order ([`crate::cluster::drift::shape`]):
+    /// by it a change is noticed, also one that was made while no operator ran. Empty if not known.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub shapes: Vec<String>,
 }
 
 impl Cursor {
@@ -234,6 +238,7 @@ mod tests {
             adopted: vec![],
             manifest: String::new(),
             tested: None,
+            shapes: vec![],
         };
         let text = cursor.to_annotation();
         assert_eq!(Cursor::from_annotation(&text), Some(cursor));

@@ -8,6 +8,7 @@ pub mod advance;
 pub mod begin;
 mod crds;
 pub mod cursor;
+pub mod drift;
 mod hooks;
 pub mod objects;
 pub mod records;

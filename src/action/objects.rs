@@ -130,6 +130,11 @@ fn is_owned(live: &ObjectMeta) -> bool {
     live.annotations.as_ref().is_some_and(|a| a.contains_key(ownership::RELEASE_NAME))
 }
 
+/// Whether a live object belongs to another release by now.
+pub(crate) fn is_anothers(live: &ObjectMeta, record: &Record, id: &ObjectId) -> bool {
+    is_owned(live) && owner(record).check(id, live).is_err()
+}
+
 /// What became of the objects that were applied.
 pub struct AppliedAll {
     /// The objects as the API server answered.

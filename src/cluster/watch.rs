@@ -15,6 +15,7 @@ use tokio::sync::mpsc;
 
 use super::client::{Cluster, jitter};
 use super::discovery::Resource;
+use super::drift::shape;
 use super::object::ObjectId;
 use super::ownership::{ORIGIN_NAME, Origin};
 
@@ -77,6 +78,22 @@ pub enum WatchState {
     Failing(String),
 }
 
+/// What the watches know of an object.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Sight {
+    /// Its kind is not watched, or not listed yet.
+    Unknown,
+    /// It is not there, or not labelled.
+    Absent,
+    /// It is there.
+    There {
+        /// Its version.
+        resource_version: String,
+        /// Which of its fields are ours ([`shape`]).
+        shape: Option<String>,
+    },
+}
+
 /// The hub. Dropping it ends its watches.
 pub struct Watches {
     hub: Arc<Hub>,
@@ -85,6 +102,8 @@ pub struct Watches {
 struct Hub {
     cluster: Arc<Cluster>,
     selection: Selection,
+    /// The field manager whose fields are ours.
+    manager: String,
     kinds: Mutex<BTreeMap<Kind, Watch>>,
     queue: mpsc::Sender<Changed>,
 }
@@ -97,13 +116,18 @@ struct Watch {
     state: WatchState,
     asked: Instant,
     task: tokio::task::AbortHandle,
+    known: Known,
 }
 
 /// What is remembered of an object.
 struct Seen {
     resource_version: String,
     release: Option<Origin>,
+    shape: Option<String>,
 }
+
+/// The objects of one kind: written by its watch, read by whoever asks.
+type Known = Arc<Mutex<HashMap<Key, Seen>>>;
 
 /// Namespace and name.
 type Key = (Option<String>, String);
@@ -111,9 +135,9 @@ type Key = (Option<String>, String);
 impl Watches {
     /// A hub without watches and the receiver of what it will see.
     #[must_use]
-    pub fn new(cluster: Arc<Cluster>, selection: Selection) -> (Self, mpsc::Receiver<Changed>) {
+    pub fn new(cluster: Arc<Cluster>, selection: Selection, manager: &str) -> (Self, mpsc::Receiver<Changed>) {
         let (queue, changes) = mpsc::channel(QUEUE);
-        let hub = Hub { cluster, selection, kinds: Mutex::default(), queue };
+        let hub = Hub { cluster, selection, manager: manager.to_owned(), kinds: Mutex::default(), queue };
         (Self { hub: Arc::new(hub) }, changes)
     }
 
@@ -128,11 +152,25 @@ impl Watches {
             watch.asked = Instant::now();
             return;
         }
-        let task = tokio::spawn(follow(Arc::clone(&self.hub), resource.clone())).abort_handle();
-        kinds.insert(
-            kind,
-            Watch { resource: resource.clone(), state: WatchState::Starting, asked: Instant::now(), task },
-        );
+        let known = Known::default();
+        let task = tokio::spawn(follow(Arc::clone(&self.hub), resource.clone(), Arc::clone(&known))).abort_handle();
+        let (resource, state, asked) = (resource.clone(), WatchState::Starting, Instant::now());
+        kinds.insert(kind, Watch { resource, state, asked, task, known });
+    }
+
+    /// What is known of an object, without a request.
+    #[must_use]
+    pub fn sight(&self, object: &ObjectId) -> Sight {
+        let kind = (object.api_version.clone(), object.kind.clone());
+        let known = match self.hub.lock().get(&kind) {
+            Some(watch) if watch.state == WatchState::Live => Arc::clone(&watch.known),
+            _ => return Sight::Unknown,
+        };
+        let known = known.lock().unwrap_or_else(PoisonError::into_inner);
+        match known.get(&(object.namespace.clone(), object.name.clone())) {
+            Some(seen) => Sight::There { resource_version: seen.resource_version.clone(), shape: seen.shape.clone() },
+            None => Sight::Absent,
+        }
     }
 
     /// How the watch of a kind is doing; `None` if there is none.
@@ -174,7 +212,7 @@ impl Hub {
 }
 
 /// Watches one kind until it is idle, the kind is gone or nobody listens.
-async fn follow(hub: Arc<Hub>, resource: Resource) {
+async fn follow(hub: Arc<Hub>, resource: Resource, known: Known) {
     let kind = (resource.api.api_version.clone(), resource.api.kind.clone());
     let client = hub.cluster.client.clone();
     let api: Api<PartialObjectMeta<DynamicObject>> = match &hub.selection.namespace {
@@ -184,7 +222,7 @@ async fn follow(hub: Arc<Hub>, resource: Resource) {
     let config = watcher::Config::default().labels(&hub.selection.labels).any_semantic();
     let events = watcher(api, config);
     pin_mut!(events);
-    let mut index = Index { kind: kind.clone(), known: HashMap::new(), listed: None };
+    let mut index = Index { kind: kind.clone(), manager: hub.manager.clone(), known, listed: None };
     let mut idle = tokio::time::interval(IDLE_CHECK);
     let mut failures = 0_u32;
     loop {
@@ -192,7 +230,7 @@ async fn follow(hub: Arc<Hub>, resource: Resource) {
             event = events.next() => event,
             _ = idle.tick() => {
                 let mut kinds = hub.lock();
-                if index.known.is_empty() && kinds.get(&kind).is_none_or(|watch| watch.asked.elapsed() > IDLE) {
+                if index.known().is_empty() && kinds.get(&kind).is_none_or(|watch| watch.asked.elapsed() > IDLE) {
                     kinds.remove(&kind);
                     return;
                 }
@@ -272,12 +310,17 @@ fn trouble(error: &watcher::Error) -> Trouble {
 /// What is known of the objects of one kind; turns a watch's events into changes.
 struct Index {
     kind: Kind,
-    known: HashMap<Key, Seen>,
+    manager: String,
+    known: Known,
     /// While a list is under way: what it has named so far.
     listed: Option<HashSet<Key>>,
 }
 
 impl Index {
+    fn known(&self) -> std::sync::MutexGuard<'_, HashMap<Key, Seen>> {
+        self.known.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     fn take(&mut self, event: watcher::Event<PartialObjectMeta<DynamicObject>>) -> Vec<Changed> {
         match event {
             watcher::Event::Init => {
@@ -293,13 +336,13 @@ impl Index {
             watcher::Event::InitDone => {
                 // What was known and is not listed went away while nobody looked.
                 let Some(listed) = self.listed.take() else { return Vec::new() };
-                let mut lost: Vec<_> = self.known.keys().filter(|key| !listed.contains(*key)).cloned().collect();
+                let mut lost: Vec<_> = self.known().keys().filter(|key| !listed.contains(*key)).cloned().collect();
                 lost.sort_unstable();
                 lost.into_iter().filter_map(|key| self.lost(key)).collect()
             }
             watcher::Event::Apply(object) => self.seen(object.metadata, false),
             watcher::Event::Delete(object) => {
-                let known = self.known.remove(&key(&object.metadata));
+                let known = self.known().remove(&key(&object.metadata));
                 let release = known.and_then(|known| known.release).or_else(|| Origin::of(&object.metadata));
                 vec![self.changed(object.metadata, release, true, false)]
             }
@@ -309,8 +352,9 @@ impl Index {
     fn seen(&mut self, meta: ObjectMeta, initial: bool) -> Vec<Changed> {
         let release = Origin::of(&meta);
         let resource_version = meta.resource_version.clone().unwrap_or_default();
-        let seen = Seen { resource_version: resource_version.clone(), release: release.clone() };
-        let before = self.known.insert(key(&meta), seen);
+        let shape = shape(&meta, &self.manager);
+        let seen = Seen { resource_version: resource_version.clone(), release: release.clone(), shape };
+        let before = self.known().insert(key(&meta), seen);
         match before {
             // Listed anew and as it was.
             Some(before) if before.resource_version == resource_version => Vec::new(),
@@ -321,7 +365,7 @@ impl Index {
     }
 
     fn lost(&mut self, key: Key) -> Option<Changed> {
-        let seen = self.known.remove(&key)?;
+        let seen = self.known().remove(&key)?;
         let (namespace, name) = key;
         let meta = ObjectMeta {
             namespace,
@@ -333,7 +377,7 @@ impl Index {
     }
 
     fn end(&mut self) -> Vec<Changed> {
-        let mut keys: Vec<_> = self.known.keys().cloned().collect();
+        let mut keys: Vec<_> = self.known().keys().cloned().collect();
         keys.sort_unstable();
         keys.into_iter().filter_map(|key| self.lost(key)).collect()
     }
@@ -370,7 +414,12 @@ mod tests {
     }
 
     fn check(events: Vec<Event<PartialObjectMeta<DynamicObject>>>, expect: &[&str]) {
-        let mut index = Index { kind: ("v1".into(), "Secret".into()), known: HashMap::new(), listed: None };
+        let mut index = Index {
+            kind: ("v1".into(), "Secret".into()),
+            manager: "helm".into(),
+            known: Known::default(),
+            listed: None,
+        };
         let changes: Vec<_> = events.into_iter().flat_map(|event| index.take(event)).collect();
         for change in &changes {
             assert_eq!(change.release, Some(Origin::new("apps", "web")));

@@ -1,6 +1,6 @@
 //! What every reconcile shares.
 
-use super::{catalog::Catalog, charts::Charts, live::Releases, metrics::Metrics};
+use super::{catalog::Catalog, charts::Charts, events::Events, live::Releases, metrics::Metrics};
 use crate::{
     cluster::{self, Cluster, Watches},
     crd::{HelmRelease, HelmRepository},
@@ -8,7 +8,7 @@ use crate::{
     source::Sources,
 };
 use jiff::SignedDuration;
-use kube::runtime::{events::Recorder, reflector::Store};
+use kube::runtime::reflector::Store;
 use std::sync::Arc;
 
 /// What flags decide.
@@ -47,7 +47,7 @@ pub struct Context {
     /// What is remembered of each release.
     pub live: Releases,
     /// Events.
-    pub recorder: Recorder,
+    pub events: Events,
     /// Numbers.
     pub metrics: Metrics,
     /// Flags.

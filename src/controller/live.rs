@@ -1,7 +1,7 @@
 //! What the operator remembers of a release between two reconciles. All of it can be read anew from the API server; it is
 //! here so that an unchanged release costs no request, and a waiting one only those that its objects' changes call for.
 
-use super::plan::Revision;
+use super::{drift::Watchfulness, plan::Revision};
 use crate::{
     action::Operation,
     cluster::{
@@ -29,6 +29,8 @@ pub struct Key {
 pub struct Signals {
     /// Objects of the release that changed.
     pub changed: BTreeSet<ObjectId>,
+    /// Those of them that are gone.
+    pub gone: BTreeSet<ObjectId>,
     /// Records of the release that were written, not necessarily by us: by name the resourceVersion, and whether it is gone.
     pub records: HashMap<String, (String, bool)>,
     /// A ConfigMap or Secret that it takes values from changed.
@@ -96,6 +98,8 @@ pub struct Live {
     pub status: Option<serde_json::Value>,
     /// Objects of the deployed revision, for the inventory.
     pub inventory: Option<(u32, Vec<ObjectId>)>,
+    /// Changes by others to those objects.
+    pub drift: Watchfulness,
 }
 
 /// One release's place.

@@ -63,6 +63,10 @@ pub struct Metrics {
     pub waiting: Gauge,
     /// How long renders took, in seconds.
     pub render_seconds: Seconds,
+    /// Objects that were found changed by others.
+    pub drift_detected: Counter,
+    /// Those that were put back.
+    pub drift_corrected: Counter,
 }
 
 /// A histogram of seconds from a millisecond to half an hour.
@@ -117,6 +121,8 @@ impl Metrics {
             Unit::Seconds,
             self.render_seconds.clone(),
         );
+        registry.register("drift_detected", "Objects found changed by others", self.drift_detected.clone());
+        registry.register("drift_corrected", "Objects put back as they were applied", self.drift_corrected.clone());
         registry
     }
 }

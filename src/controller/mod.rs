@@ -6,6 +6,8 @@
 pub mod catalog;
 pub mod charts;
 pub mod context;
+pub mod drift;
+pub mod events;
 pub mod leader;
 pub mod live;
 pub mod metrics;
@@ -32,7 +34,6 @@ use kube::{
     runtime::{
         Controller, Predicate, WatchStreamExt,
         controller::Config,
-        events::{Recorder, Reporter},
         predicates, reflector,
         watcher::{self, watcher},
     },
@@ -170,8 +171,7 @@ async fn lead(
 ) {
     let (releases, releases_writer) = reflector::store::<HelmRelease>();
     let (repositories, repositories_writer) = reflector::store::<HelmRepository>();
-    let (watches, changes) = Watches::new(cluster.clone(), Selection::default());
-    let reporter = Reporter { controller: "pintle".into(), instance: None };
+    let (watches, changes) = Watches::new(cluster.clone(), Selection::default(), &flags.settings.manager);
     let ctx = Arc::new(Context {
         cluster,
         sources: Arc::new(Sources::new(flags.sources)),
@@ -181,7 +181,7 @@ async fn lead(
         repositories: repositories.clone(),
         watches: Arc::new(watches),
         live: live::Releases::default(),
-        recorder: Recorder::new(client.clone(), reporter),
+        events: events::Events::new(client.clone()),
         metrics,
         settings: flags.settings,
     });

@@ -93,6 +93,10 @@ pub struct Situation<'a> {
     pub policy: &'a Policy,
     /// What has failed so far.
     pub failures: Failures,
+    /// Whether somebody seems to have changed objects of the deployed revision, and that matters.
+    pub drifted: bool,
+    /// The revision that the spec asks for, whatever its chart and values say.
+    pub rollback_to: Option<u32>,
     /// Asked for by annotation: act although nothing changed or retries are exhausted.
     pub forced: bool,
     /// The time.
@@ -134,6 +138,8 @@ pub enum Next {
     UninstallRemediation,
     /// Run the test hooks of the newest revision.
     Test,
+    /// Look at objects that somebody seems to have changed.
+    Inspect,
     /// Try again at this time.
     RetryAt(Timestamp),
     /// Nothing more can be done until an input changes.
@@ -163,7 +169,7 @@ pub enum Why {
 /// Decides.
 pub fn plan(at: &Situation<'_>) -> Next {
     let Some(newest) = at.revisions.first() else {
-        return install(at);
+        return at.rollback_to.map_or_else(|| install(at), |target| no_such_revision(at, target));
     };
     let ours = newest.cursor.as_ref().filter(|cursor| cursor.holder == *at.holder);
     if let Some(cursor) = newest.cursor.as_ref().filter(|c| c.holder != *at.holder && c.holder.uid != at.holder.uid)
@@ -179,6 +185,12 @@ pub fn plan(at: &Situation<'_>) -> Next {
     }
     if let Some(cursor) = ours.filter(|cursor| cursor.step.is_some()) {
         return unfinished(at, cursor);
+    }
+    if let Some(target) = at.rollback_to
+        && !newest.status.is_pending()
+        && newest.status != Status::Uninstalling
+    {
+        return restore(at, newest, ours, target);
     }
     match newest.status {
         Status::PendingInstall | Status::PendingUpgrade | Status::PendingRollback | Status::Uninstalling => {
@@ -215,8 +227,49 @@ fn install(at: &Situation<'_>) -> Next {
     Next::Install
 }
 
+/// The spec names a revision: it is repeated, unless it is what runs.
+fn restore(at: &Situation<'_>, newest: &Revision, ours: Option<&Cursor>, target: u32) -> Next {
+    let repeats = ours.is_some_and(|cursor| cursor.action == Action::Rollback && cursor.target == Some(target));
+    if newest.status == Status::Deployed && (repeats || newest.version == target) && !at.forced {
+        return rest(at);
+    }
+    if newest.status == Status::Failed
+        && repeats
+        && ours.is_some_and(|cursor| cursor.generation == at.generation)
+        && !at.forced
+    {
+        return Next::Stalled {
+            reason: "RollbackFailed",
+            message: format!("rollback to revision {target} failed: change the release to try again"),
+        };
+    }
+    if at.revisions.iter().any(|r| r.version == target && is_whole(r)) {
+        return Next::Rollback { target };
+    }
+    no_such_revision(at, target)
+}
+
+/// Whether a revision was complete once, so that it can be repeated.
+fn is_whole(revision: &Revision) -> bool {
+    matches!(revision.status, Status::Deployed | Status::Superseded | Status::Uninstalled)
+}
+
+fn no_such_revision(at: &Situation<'_>, target: u32) -> Next {
+    let good: Vec<String> = at.revisions.iter().filter(|r| is_whole(r)).map(|r| r.version.to_string()).collect();
+    let there = if good.is_empty() { "there is none".to_owned() } else { format!("there are {}", good.join(", ")) };
+    Next::Stalled {
+        reason: "MissingRollbackTarget",
+        message: format!(
+            "spec.rollbackTo: revision {target} cannot be restored, since it was never good or is not kept: {there}"
+        ),
+    }
+}
+
 fn unfinished(at: &Situation<'_>, cursor: &Cursor) -> Next {
-    let unwanted = cursor.fingerprint != at.fingerprint;
+    let unwanted = match at.rollback_to {
+        Some(target) => cursor.target != Some(target),
+        None => cursor.fingerprint != at.fingerprint,
+    };
     match cursor.doing() {
         // Once begun, a removal is finished: half a release helps nobody.
         Action::Uninstall | Action::UninstallRemediation => Next::Resume,
@@ -264,10 +317,15 @@ fn deployed(at: &Situation<'_>, newest: &Revision, ours: Option<&Cursor>) -> Nex
         Some(false) if at.policy.test => {
             let first = cursor.action == Action::Install;
             let matters = if first { at.policy.tests_matter.0 } else { at.policy.tests_matter.1 };
-            if matters { undo(at, newest, first) } else { Next::Keep }
+            if matters { undo(at, newest, first) } else { rest(at) }
         }
-        _ => Next::Keep,
+        _ => rest(at),
     }
+}
+
+/// The deployed revision is the wanted one.
+fn rest(at: &Situation<'_>) -> Next {
+    if at.drifted { Next::Inspect } else { Next::Keep }
 }
 
 fn failed(at: &Situation<'_>, newest: &Revision, ours: Option<&Cursor>) -> Next {
@@ -399,6 +457,7 @@ mod tests {
             adopted: Vec::new(),
             manifest: String::new(),
             tested: None,
+            shapes: Vec::new(),
         };
         Revision { version, status, cursor: Some(cursor), modified: minutes_ago(10), intact: true }
     }
@@ -409,6 +468,14 @@ mod tests {
 
     fn at_step(mut revision: Revision, step: Step) -> Revision {
         revision.cursor.as_mut().unwrap().step = Some(step);
+        revision
+    }
+
+    fn rolled_back(version: u32, target: u32, status: Status, generation: i64) -> Revision {
+        let mut revision = ours(version, status, Action::Rollback, "old");
+        if let Some(cursor) = &mut revision.cursor {
+            (cursor.target, cursor.generation) = (Some(target), generation);
+        }
         revision
     }
 
@@ -437,6 +504,8 @@ mod tests {
         revisions: Vec<Revision>,
         policy: Policy,
         failures: Failures,
+        drifted: bool,
+        rollback_to: Option<u32>,
         forced: bool,
         generation: i64,
         expect: Next,
@@ -449,6 +518,8 @@ mod tests {
                 revisions,
                 policy: policy(),
                 failures: Failures::default(),
+                drifted: false,
+                rollback_to: None,
                 forced: false,
                 generation: 1,
                 expect,
@@ -467,6 +538,16 @@ mod tests {
 
         fn forced(mut self) -> Self {
             self.forced = true;
+            self
+        }
+
+        fn drifted(mut self) -> Self {
+            self.drifted = true;
+            self
+        }
+
+        fn rollback_to(mut self, revision: u32) -> Self {
+            self.rollback_to = Some(revision);
             self
         }
 
@@ -489,6 +570,8 @@ mod tests {
             revisions: &case.revisions,
             policy: &case.policy,
             failures: case.failures,
+            drifted: case.drifted,
+            rollback_to: case.rollback_to,
             forced: case.forced,
             now: now(),
         });
@@ -505,7 +588,7 @@ mod tests {
 
     #[test]
     fn the_table() {
-        use Action::{Install, Rollback, UninstallRemediation, Upgrade};
+        use Action::{Install, Rollback, Uninstall, UninstallRemediation, Upgrade};
         use Status::{Deployed, Failed, PendingInstall, PendingUpgrade, Superseded, Uninstalled, Uninstalling};
         let wait = Step::Wait;
         let hook = Step::Hook { event: HookEvent::PreUpgrade, index: 0, stage: HookStage::Create };
@@ -519,6 +602,13 @@ mod tests {
                 .failures(1, 0)
                 .policy(|p| p.install = remediate(1, false, Undo::Uninstall)),
             Case::new("in sync", vec![ours(1, Deployed, Install, "want")], Next::Keep),
+            Case::new("in sync, but changed", vec![ours(1, Deployed, Install, "want")], Next::Inspect).drifted(),
+            Case::new(
+                "changed, but to be replaced anyway",
+                vec![ours(1, Deployed, Install, "old")],
+                Next::Upgrade { base: 1, why: Why::OutOfSync },
+            )
+            .drifted(),
             Case::new(
                 "in sync, but forced",
                 vec![ours(1, Deployed, Install, "want")],
@@ -536,6 +626,56 @@ mod tests {
                 stalled("RetriesExceeded"),
             )
             .failures(0, 1),
+            Case::new(
+                "a revision is asked for",
+                vec![ours(3, Deployed, Upgrade, "want"), ours(2, Superseded, Upgrade, "old")],
+                Next::Rollback { target: 2 },
+            )
+            .rollback_to(2),
+            Case::new("a revision is asked for that runs", vec![ours(3, Deployed, Upgrade, "other")], Next::Keep)
+                .rollback_to(3),
+            Case::new(
+                "a revision is asked for that was restored",
+                vec![rolled_back(4, 2, Deployed, 1), ours(2, Superseded, Upgrade, "old")],
+                Next::Keep,
+            )
+            .rollback_to(2),
+            Case::new(
+                "a revision of an uninstalled release",
+                vec![ours(3, Uninstalled, Uninstall, "want"), ours(2, Superseded, Upgrade, "old")],
+                Next::Rollback { target: 2 },
+            )
+            .rollback_to(2),
+            Case::new(
+                "a revision that failed",
+                vec![ours(3, Deployed, Upgrade, "want"), ours(2, Failed, Upgrade, "old")],
+                stalled("MissingRollbackTarget"),
+            )
+            .rollback_to(2),
+            Case::new("a revision of nothing", vec![], stalled("MissingRollbackTarget")).rollback_to(2),
+            Case::new(
+                "the revision asked for could not be restored",
+                vec![rolled_back(4, 2, Failed, 1), ours(2, Superseded, Upgrade, "old")],
+                stalled("RollbackFailed"),
+            )
+            .rollback_to(2),
+            Case::new(
+                "it could not be restored, but the spec has changed",
+                vec![rolled_back(4, 2, Failed, 1), ours(2, Superseded, Upgrade, "old")],
+                Next::Rollback { target: 2 },
+            )
+            .rollback_to(2)
+            .generation(2),
+            Case::new(
+                "a revision is asked for during an upgrade",
+                vec![
+                    at_step(ours(3, PendingUpgrade, Upgrade, "want"), wait.clone()),
+                    ours(2, Superseded, Upgrade, "old"),
+                ],
+                abandon(),
+            )
+            .rollback_to(2)
+            .generation(2),
             Case::new("rolled back to what is wanted again", vec![ours(3, Deployed, Rollback, "want")], Next::Keep),
             Case::new(
                 "made by somebody else",

@@ -1,13 +1,17 @@
 //! A HelmRelease's spec as the planner and the actions need it: names, defaults applied, one place for every default.
 
-use super::plan::{Policy, Strategy, Undo};
+use super::{
+    plan::{Policy, Strategy, Undo},
+    resolve::Blocked,
+};
 use crate::{
-    action::{Action, CrdPolicy, Options},
+    action::{Action, CrdPolicy, Options, drift::Ignore},
     cluster::Propagation,
     crd::{
-        CrdsPolicy, DeletionPropagation, Duration, HelmRelease, HelmReleaseSpec, Install, InstallRemediation,
+        self, CrdsPolicy, DeletionPropagation, Duration, HelmRelease, HelmReleaseSpec, Install, InstallRemediation,
         RemediationStrategy, StrategyName, Upgrade, UpgradeRemediation,
     },
+    render::post::selector::{Selector, Target},
 };
 use aws_lc_rs::digest::{SHA256, digest};
 use jiff::SignedDuration;
@@ -174,6 +178,37 @@ pub fn options(spec: &HelmReleaseSpec, action: Action) -> Options {
         max_history: spec.max_history.map_or(MAX_HISTORY, |n| u32::try_from(n).unwrap_or(0)),
         tests: (names(included), names(excluded)),
     }
+}
+
+/// A selector of the spec, for rendering and for drift.
+pub fn selector(given: &crd::Selector) -> Target {
+    let text = |text: &Option<String>| text.clone().unwrap_or_default();
+    Target {
+        group: text(&given.group),
+        version: text(&given.version),
+        kind: text(&given.kind),
+        namespace: text(&given.namespace),
+        name: text(&given.name),
+        label_selector: text(&given.label_selector),
+        annotation_selector: text(&given.annotation_selector),
+    }
+}
+
+/// Which changes by others are nobody's business.
+///
+/// # Errors
+/// If a rule's target cannot be understood.
+pub fn ignored(spec: &HelmReleaseSpec) -> Result<Vec<Ignore>, Blocked> {
+    let rules = spec.drift_detection.iter().flat_map(|drift| &drift.ignore).enumerate();
+    rules
+        .map(|(at, rule)| {
+            let target = rule.target.as_ref().map(|target| Selector::compile(&selector(target))).transpose();
+            let target = target.map_err(|error| {
+                Blocked::for_good("InvalidSpec", format!("spec.driftDetection.ignore[{at}].target: {error}"))
+            })?;
+            Ok(Ignore { paths: rule.paths.clone(), managers: rule.managers.clone(), target })
+        })
+        .collect()
 }
 
 /// What to do with the definitions that a chart brings along. By default those that are absent are created and none is

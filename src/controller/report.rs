@@ -19,14 +19,11 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use kube::{
     Api,
     api::{Patch, PatchParams},
-    runtime::events::{Event, EventType},
 };
 use std::collections::BTreeMap;
 
 /// Snapshots that the status holds at most.
 const SNAPSHOTS: usize = 10;
-/// Longest message of an event that the API server takes.
-const LONGEST_NOTE: usize = 1000;
 
 /// The status on its way to the API server.
 pub struct Report {
@@ -220,25 +217,5 @@ fn snapshot(release: &str, namespace: &str, s: &Summary) -> Snapshot {
         deleted: s.deleted.map(Time),
         test_hooks: (!tests.is_empty()).then_some(tests),
         oci_digest: None,
-    }
-}
-
-/// Tells people by an Event on the object. A lost event loses nothing: the status says the same.
-pub async fn tell(ctx: &Context, release: &HelmRelease, warning: bool, reason: &str, note: &str) {
-    use kube::Resource;
-    let mut note = note.to_owned();
-    if note.len() > LONGEST_NOTE {
-        note.truncate(note.floor_char_boundary(LONGEST_NOTE));
-        note.push('…');
-    }
-    let event = Event {
-        type_: if warning { EventType::Warning } else { EventType::Normal },
-        reason: reason.to_owned(),
-        note: Some(note),
-        action: "Reconcile".to_owned(),
-        secondary: None,
-    };
-    if let Err(error) = ctx.recorder.publish(&event, &release.object_ref(&())).await {
-        tracing::warn!(%error, reason, "event could not be published");
     }
 }

@@ -20,7 +20,6 @@ use kube::{
     runtime::{
         Controller,
         controller::{Action, Config},
-        events::{Event, EventType},
         reflector::{ObjectRef, Store},
         watcher,
     },
@@ -396,16 +395,7 @@ fn told(status: &HelmRepositoryStatus) -> Told {
 
 async fn tell(ctx: &Context, repository: &HelmRepository, status: &HelmRepositoryStatus) {
     let Some(ready) = conditions::find(&status.conditions, conditions::READY) else { return };
-    let event = Event {
-        type_: if ready.status == "True" { EventType::Normal } else { EventType::Warning },
-        reason: ready.reason.clone(),
-        note: Some(ready.message.chars().take(1000).collect()),
-        action: "FetchIndex".to_owned(),
-        secondary: None,
-    };
-    if let Err(error) = ctx.recorder.publish(&event, &repository.object_ref(&())).await {
-        tracing::debug!(%error, "an event could not be written");
-    }
+    ctx.events.tell(repository.object_ref(&()), ready.status != "True", &ready.reason, &ready.message).await;
 }
 
 /// Writes the status; whether that worked, or is no longer called for.

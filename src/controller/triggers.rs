@@ -93,6 +93,9 @@ pub async fn objects(ctx: Arc<Context>, alarm: Alarm, mut changes: mpsc::Receive
         let Some(key) = change.release.and_then(|origin| ctx.live.by_origin(&origin)) else { continue };
         if let Some(cell) = ctx.live.existing(&key) {
             cell.signal(|signals| {
+                if change.deleted {
+                    signals.gone.insert(change.object.clone());
+                }
                 signals.changed.insert(change.object);
             });
             alarm.wake(&key);

@@ -128,6 +128,11 @@ pub struct HelmReleaseSpec {
     /// How the release is rolled back after a failed upgrade.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub rollback: Option<Rollback>,
+    /// The revision to go back to, whatever chart and values say; also one of a release that was uninstalled and whose history
+    /// was kept. As long as it is set the release stays there. Default: none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 1))]
+    pub rollback_to: Option<i32>,
     /// How the release is uninstalled.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub uninstall: Option<Uninstall>,

@@ -47,6 +47,10 @@ pub enum DriftMode {
 pub struct DriftIgnore {
     /// JSON pointers (RFC 6901) to the fields; the empty pointer is the whole object.
     pub paths: Vec<String>,
+    /// Only if one of these field managers wrote the object last. Default: whoever it was.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(extend("default" = null))]
+    pub managers: Vec<String>,
     /// Which objects. Default: all.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub target: Option<Selector>,

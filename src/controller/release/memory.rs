@@ -9,6 +9,7 @@ use crate::{
         resolve::Wanted,
         values,
     },
+    crd::DriftMode,
     release::{Status, Storage, Stored},
 };
 use jiff::Timestamp;
@@ -19,6 +20,9 @@ impl Run<'_> {
         let signals = self.cell.take();
         if signals.values {
             self.live.composed = None;
+        }
+        for object in signals.gone {
+            self.live.drift.is_gone(object);
         }
         if let Some(operation) = &mut self.live.operation {
             operation.changed.extend(signals.changed);
@@ -56,6 +60,18 @@ impl Run<'_> {
             self.announce(true, "UnreadableRecord", &note).await;
         }
         let summaries = history.stored.iter().map(summarise).collect();
+        if let Some(newest) = history.stored.first().filter(|s| s.record.info.status == Status::Deployed) {
+            let objects = self.objects(newest).await;
+            // What has been changed while nobody looked is told by the watches when they list.
+            if self.drift_mode() != DriftMode::Disabled {
+                for id in &objects {
+                    if let Some(resource) = self.ctx.cluster.known(&id.api_version, &id.kind) {
+                        self.ctx.watches.ensure(&resource);
+                    }
+                }
+            }
+            self.live.inventory = Some((newest.record.version, objects));
+        }
         self.live.operation = history
             .stored
             .into_iter()

@@ -3,6 +3,7 @@
 //! The order of what happens is here; what happens next is decided by [`plan`]; how a step is done is in
 //! [`crate::action`].
 
+mod drift;
 mod memory;
 mod operations;
 mod telling;
@@ -224,8 +225,15 @@ impl<'a> Run<'a> {
                 return Ok(Turn::After(Duration::ZERO));
             }
             self.remember(&who.storage).await?;
-            let wanted = resolve::resolve(self.release, self.ctx, self.live, &who.cluster).await;
+            let wanted = match self.rollback_to() {
+                // A revision is asked for: chart and values play no part.
+                Some(revision) => {
+                    Err(Blocked::until_change("RollbackPending", format!("revision {revision} is asked for")))
+                }
+                None => resolve::resolve(self.release, self.ctx, self.live, &who.cluster).await,
+            };
             let next = match &wanted {
+                Err(_) if self.rollback_to().is_some() => self.next("", self.generation()),
                 Ok(wanted) => {
                     self.report.attempt(&wanted.version, &wanted.config_digest);
                     self.recover_count(wanted);
@@ -233,7 +241,10 @@ impl<'a> Run<'a> {
                 }
                 // What is under way is finished even if the next goal is out of reach.
                 Err(blocked) => match self.unfinished() {
-                    Some(cursor) => self.next(&cursor.fingerprint, cursor.generation),
+                    Some(cursor) => {
+                        let (fingerprint, generation) = (cursor.fingerprint.clone(), cursor.generation);
+                        self.next(&fingerprint, generation)
+                    }
                     None => return Err(Trouble::Blocked(blocked.clone())),
                 },
             };
@@ -261,6 +272,7 @@ impl<'a> Run<'a> {
                     self.uninstall(Action::UninstallRemediation, &who).await?;
                 }
                 (Next::Test, _) => self.test(&who).await?,
+                (Next::Inspect, _) => self.inspect(&who).await?,
                 (Next::AwaitForeign { until }, _) => {
                     let message = format!(
                         "another operation on release {}/{} is in progress: it is taken over if it has not ended by {until:.0}",
@@ -296,6 +308,11 @@ impl<'a> Run<'a> {
         Ok(Turn::After(Duration::ZERO))
     }
 
+    /// The revision that the spec asks for.
+    fn rollback_to(&self) -> Option<u32> {
+        self.release.spec.rollback_to.and_then(|revision| u32::try_from(revision).ok())
+    }
+
     fn generation(&self) -> i64 {
         self.release.metadata.generation.unwrap_or_default()
     }
@@ -315,7 +332,8 @@ impl<'a> Run<'a> {
         })
     }
 
-    fn next(&self, fingerprint: &str, generation: i64) -> Next {
+    fn next(&mut self, fingerprint: &str, generation: i64) -> Next {
+        let drifted = !self.suspects().is_empty();
         plan::plan(&Situation {
             holder: &self.holder,
             generation,
@@ -323,6 +341,8 @@ impl<'a> Run<'a> {
             revisions: &self.revisions(),
             policy: &policy::policy(&self.release.spec, self.ctx.settings.foreign_grace),
             failures: self.report.failures(),
+            drifted,
+            rollback_to: self.rollback_to(),
             forced: self.live.forced,
             now: Timestamp::now(),
         })

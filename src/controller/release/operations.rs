@@ -24,7 +24,7 @@ use std::time::Duration;
 
 impl Run<'_> {
     /// Where an action is carried out: as whom, under which options, at which time.
-    fn workplace(&self, action: Action, who: &Identity) -> Workplace {
+    pub(super) fn workplace(&self, action: Action, who: &Identity) -> Workplace {
         Workplace {
             cluster: who.cluster.clone(),
             storage: who.storage.clone(),
@@ -213,6 +213,9 @@ impl Run<'_> {
         let at = self.workplace(action, who);
         let result = advance::advance(&mut operation, &at).await;
         let version = operation.stored.record.version;
+        if !operation.applied.is_empty() {
+            self.live.drift.applied(version, std::mem::take(&mut operation.applied));
+        }
         if result.is_ok() {
             self.put(summarise(&operation.stored));
             self.note_cursor(&operation);

@@ -1,18 +1,18 @@
 //! What people are told: conditions, events, the log, metrics.
 
-use super::{Run, Trouble, Turn};
+use super::{Run, Trouble, Turn, until_then};
 use crate::{
     action::{self, Action, Operation, Outcome, records},
     controller::{
         live::Summary,
         metrics::{ActionLabels, OutcomeLabel},
         plan, policy,
-        report::tell,
     },
     crd::conditions,
     release::{Status, Storage, Stored},
 };
 use jiff::SignedDuration;
+use kube::Resource;
 use std::time::Duration;
 
 impl Run<'_> {
@@ -29,7 +29,7 @@ impl Run<'_> {
         } else {
             tracing::info!(%namespace, %name, reason, "{note}");
         }
-        tell(self.ctx, self.release, warning, reason, note).await;
+        self.ctx.events.tell(self.release.object_ref(&()), warning, reason, note).await;
     }
 
     /// All is as wanted: says so, and looks again after the interval.
@@ -71,7 +71,8 @@ impl Run<'_> {
             };
             self.report.conditions().ready(ready.0, &ready.1);
         }
-        Ok(Turn::After(jittered(policy::duration(Some(&self.release.spec.interval)))))
+        let pause = jittered(policy::duration(Some(&self.release.spec.interval)));
+        Ok(Turn::After(self.live.drift.again().map_or(pause, |again| until_then(again).min(pause))))
     }
 
     /// The objects of a revision, for the inventory; a kind that is unknown by now is left out.
@@ -147,6 +148,8 @@ impl Run<'_> {
         let failed = matches!(outcome, Outcome::Failed(_));
         let kind = match action {
             Action::Test => conditions::TEST_SUCCESS,
+            // What the spec asks for is no remediation.
+            Action::Rollback if self.rollback_to().is_some() => conditions::RELEASED,
             Action::Rollback | Action::UninstallRemediation => conditions::REMEDIATED,
             Action::Install | Action::Upgrade | Action::Uninstall => conditions::RELEASED,
         };

@@ -420,7 +420,7 @@ mod tests {
             (Target { namespace: "sh.p".into(), ..none.clone() }, true),
             (Target { label_selector: "app in (web, api)".into(), ..none.clone() }, true),
             (Target { label_selector: "tier".into(), ..none.clone() }, false),
-            (Target { annotation_selector: "tier=front,!app".into(), ..none.clone() }, true),
+            (Target { annotation_selector: "tier=front,!app".into(), ..none }, true),
         ] {
             assert_eq!(Selector::compile(&target).unwrap().matches(object), want, "{target:?}");
         }
@@ -441,7 +441,7 @@ mod tests {
                 "annotationSelector \"a in (b\": it ends where a comma or ) is expected",
             ),
             (Target { label_selector: "a>b".into(), ..none.clone() }, "labelSelector \"a>b\": \"b\" is no integer"),
-            (Target { label_selector: "a,".repeat(9000), ..none.clone() }, "labelSelector \"a,a,"),
+            (Target { label_selector: "a,".repeat(9000), ..none }, "labelSelector \"a,a,"),
         ] {
             let error = Selector::compile(&target).unwrap_err().to_string();
             assert!(error.starts_with(want), "{error}");
