@@ -43,6 +43,7 @@ pub struct Chart {
 
 /// Why a chart's values cannot be put together.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
 pub enum Error {
     /// The parent's values have something else where the subchart's table should be.
     #[error("type mismatch on {chart}: {value}")]

@@ -74,6 +74,7 @@ pub struct RenderRequest {
 
 /// What a render makes.
 #[derive(Debug, Clone, Default)]
+#[non_exhaustive]
 pub struct Rendered {
     /// The objects of the release as one YAML stream, as records store it.
     pub manifest: String,

@@ -75,8 +75,21 @@ fn format() -> Result<Outcome> {
 }
 
 fn lint() -> Result<Outcome> {
-    cargo(&["clippy", "--workspace", "--all-targets", "--quiet", "--", "-D", "warnings"])
+    let clippy = cargo(&["clippy", "--workspace", "--all-targets", "--quiet", "--", "-D", "warnings"])?;
+    if !matches!(clippy, Outcome::Passed) {
+        return Ok(clippy);
+    }
+    // The pages of the library: every crate alone and without the operator, as its users see it.
+    let mut args = vec!["doc", "--no-deps", "--quiet", "--lib", "--no-default-features"];
+    for package in LIBRARIES {
+        args.extend(["--package", package]);
+    }
+    let mut command = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
+    status(command.args(args).env("RUSTDOCFLAGS", "-D warnings"))
 }
+
+/// What others may build on.
+const LIBRARIES: [&str; 5] = ["pintle", "pintle-golib", "pintle-value", "pintle-yaml", "pintle-template"];
 
 fn unit() -> Result<Outcome> {
     cargo(&["test", "--workspace", "--exclude", "pintle-e2e"])

@@ -21,6 +21,7 @@ pub struct Glob {
 
 /// Why a pattern does not compile; prints gobwas' words but for the limits.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum GlobError {
     /// A set without its end.
     UnexpectedEnd,

@@ -1,6 +1,4 @@
-//! What Go's standard library and the libraries that Helm links mean, written anew for Rust.
-//!
-//! Every module here answers exactly as its Go counterpart does, bugs included, because charts show the difference.
+#![doc = include_str!("../README.md")]
 
 pub mod cases;
 pub mod filepath;

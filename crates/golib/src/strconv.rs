@@ -17,6 +17,7 @@ use std::fmt;
 
 /// Why a text is no number.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum NumErrorKind {
     /// The text is none.
     Syntax,

@@ -1,10 +1,4 @@
-//! Go's dynamic values, as templates see them.
-//!
-//! A [`Value`] is what Go keeps behind an `interface{}`: it remembers its Go type (an `int` is not an `int64`, a
-//! `[]string` not a `[]interface {}`), because `typeOf`, `eq`, `has`, `printf` and argument checks all show it.
-//! Maps and lists are references, as in Go: `set` on a map is seen by everybody who holds it.
-//!
-//! Values live on one thread (a render); what threads share is converted at the door.
+#![doc = include_str!("../README.md")]
 
 pub mod fmt;
 pub mod json;

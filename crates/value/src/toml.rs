@@ -1,4 +1,4 @@
-//! BurntSushi's TOML over [`Value`]s, both ways.
+//! BurntSushi's TOML over [`Value`](crate::Value)s, both ways.
 
 mod decode;
 mod encode;

@@ -28,6 +28,7 @@ pub enum Style {
 
 /// A node's anchor and tag.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
+#[non_exhaustive]
 pub struct Properties<'a> {
     /// `&name`
     pub anchor: Option<&'a [u8]>,
@@ -68,6 +69,7 @@ pub enum EventKind<'a> {
 
 /// An event and its place.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Event<'a> {
     /// What happens.
     pub kind: EventKind<'a>,

@@ -5,6 +5,7 @@ use std::fmt;
 /// What is wrong with a pattern; the names follow Go's `syntax.ErrorCode`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[allow(missing_docs)]
+#[non_exhaustive]
 pub enum ErrorKind {
     CharClass,
     CharRange,
@@ -25,6 +26,7 @@ pub enum ErrorKind {
 
 /// A pattern does not compile; prints Go's words.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Error {
     kind: ErrorKind,
     expression: Vec<u8>,

@@ -50,6 +50,7 @@ enum Open {
 
 /// Why a text is no constraint; prints Masterminds' words.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum ConstraintError {
     /// Longer than 512 bytes.
     TooLong,

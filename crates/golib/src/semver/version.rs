@@ -18,6 +18,7 @@ pub struct Version {
 
 /// Why a text is no version; prints Masterminds' words.
 #[derive(Debug, Clone, PartialEq)]
+#[non_exhaustive]
 pub enum VersionError {
     /// Not of the form of a version.
     Invalid,

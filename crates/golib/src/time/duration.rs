@@ -190,6 +190,7 @@ enum Kind {
 
 /// A text is no duration; prints Go's words.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct ParseDurationError {
     kind: Kind,
     text: Vec<u8>,

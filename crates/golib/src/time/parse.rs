@@ -8,6 +8,7 @@ use std::fmt;
 
 /// A text does not fit its layout; prints Go's words.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct ParseError {
     layout: Vec<u8>,
     value: Vec<u8>,

@@ -8,6 +8,7 @@ use std::net::Ipv6Addr;
 
 /// What is wrong with a URL, or with one escaped part; prints Go's words.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum Reason {
     /// `%` without two digits, or where no escape may stand.
     Escape(Vec<u8>),
@@ -31,6 +32,7 @@ impl std::error::Error for Reason {}
 
 /// A text is no URL.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Error {
     text: Vec<u8>,
     reason: Reason,

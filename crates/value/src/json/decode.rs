@@ -6,6 +6,7 @@ use std::fmt;
 
 /// Why a text is not JSON, or not quite; prints Go's words.
 #[derive(Debug, Clone)]
+#[non_exhaustive]
 pub struct DecodeError {
     message: String,
     /// What Go has decoded nevertheless, where only a number was out of range.
