@@ -219,6 +219,11 @@ impl Diagnosis {
         Self { links: vec![link], ..Self::default() }
     }
 
+    /// About a range of bytes of a template in another language.
+    pub fn of_range(file: impl Into<String>, text: &[u8], start: usize, end: usize) -> Self {
+        Self { links: vec![Link::of(&file.into(), text, start, end)], ..Self::default() }
+    }
+
     /// The place that failed.
     pub fn place(&self) -> Option<&Link> {
         self.links.last()
