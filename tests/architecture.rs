@@ -10,11 +10,12 @@ use std::{
 
 /// Each room with the rooms below it that it may use. Whatever is not listed is forbidden.
 const ARROWS: &[(&str, &[&str])] = &[
+    ("kinds", &["kinds"]),
     ("chart", &["chart"]),
-    ("render", &["render", "chart"]),
+    ("render", &["render", "chart", "kinds"]),
     ("crd", &["crd"]),
     ("source", &["source", "crd", "chart"]),
-    ("cluster", &["cluster"]),
+    ("cluster", &["cluster", "kinds"]),
     ("release", &["release", "cluster", "chart"]),
     ("action", &["action", "cluster", "release", "render", "chart"]),
     ("controller", &["controller", "action", "cluster", "release", "source", "crd", "render", "chart"]),
@@ -22,7 +23,7 @@ const ARROWS: &[(&str, &[&str])] = &[
 ];
 
 /// Rooms that talk to nobody: the same input gives the same output, on any thread, without a network.
-const PURE: &[&str] = &["chart", "render"];
+const PURE: &[&str] = &["kinds", "chart", "render"];
 const IMPURE_CRATES: &[&str] = &["kube", "k8s_openapi", "tokio", "reqwest", "futures", "tracing"];
 
 fn root() -> PathBuf {

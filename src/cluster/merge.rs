@@ -11,62 +11,13 @@ use super::apply::{Applied, Apply, Outcome};
 use super::client::Cluster;
 use super::error::{Class, Result};
 use super::object::Target;
+use crate::kinds;
 
 /// How often an object may change under our hands before that is an error.
 const TRIES: usize = 4;
 
 /// Longest list that is joined by keys: each item is looked for among all others.
 const ITEMS: usize = 1000;
-
-/// API groups whose kinds have keys for their lists.
-const BUILT_IN: [&str; 21] = [
-    "",
-    "admissionregistration.k8s.io",
-    "apps",
-    "authentication.k8s.io",
-    "authorization.k8s.io",
-    "autoscaling",
-    "batch",
-    "certificates.k8s.io",
-    "coordination.k8s.io",
-    "discovery.k8s.io",
-    "events.k8s.io",
-    "extensions",
-    "flowcontrol.apiserver.k8s.io",
-    "internal.apiserver.k8s.io",
-    "networking.k8s.io",
-    "node.k8s.io",
-    "policy",
-    "rbac.authorization.k8s.io",
-    "resource.k8s.io",
-    "scheduling.k8s.io",
-    "storage.k8s.io",
-];
-
-/// Lists whose items are joined by a key (`patchMergeKey` of Kubernetes' API types), by the names of the list and of the
-/// field that holds it where one name has several meanings.
-const KEYS: [(&str, Option<&str>, &str); 20] = [
-    ("conditions", None, "type"),
-    ("containers", None, "name"),
-    ("env", None, "name"),
-    ("ephemeralContainers", None, "name"),
-    ("hostAliases", None, "ip"),
-    ("imagePullSecrets", None, "name"),
-    ("initContainers", None, "name"),
-    ("matchConditions", None, "name"),
-    ("ownerReferences", None, "uid"),
-    ("ports", Some("containers"), "containerPort"),
-    ("ports", Some("initContainers"), "containerPort"),
-    ("ports", Some("spec"), "port"),
-    ("resourceClaims", None, "name"),
-    ("schedulingGates", None, "name"),
-    ("secrets", None, "name"),
-    ("topologySpreadConstraints", None, "topologyKey"),
-    ("volumeDevices", None, "devicePath"),
-    ("volumeMounts", None, "mountPath"),
-    ("volumes", None, "name"),
-    ("webhooks", None, "name"),
-];
 
 impl Cluster {
     /// Writes an object client-side: creates it, or merges the new manifest into it. `original` is the object in the old
@@ -112,8 +63,7 @@ pub(crate) fn difference(
     modified: &Value,
     live: &Value,
 ) -> Option<Value> {
-    let own = BUILT_IN.contains(&group) && kind != "CustomResourceDefinition";
-    let patch = if own {
+    let patch = if kinds::has_list_keys(group, kind) {
         let merged = merged("", "", kind, original, modified, live);
         patch(live, &merged)
     } else {
@@ -176,19 +126,15 @@ fn merged(parent: &str, field: &str, kind: &str, original: Option<&Value>, modif
         }
         (Value::Array(modified), Value::Array(live)) => {
             let original = original.and_then(Value::as_array).map_or(&[][..], Vec::as_slice);
-            if field == "finalizers" {
+            if kinds::is_set(field) {
                 return Value::Array(merged_set(original, modified, live));
             }
-            let merged = key_of(parent, field).and_then(|key| merged_list(key, field, kind, original, modified, live));
+            let key = kinds::list_keys(parent, field).and_then(|keys| keys.first());
+            let merged = key.and_then(|key| merged_list(key, field, kind, original, modified, live));
             Value::Array(merged.unwrap_or_else(|| modified.clone()))
         }
         _ => modified.clone(),
     }
-}
-
-fn key_of(parent: &str, field: &str) -> Option<&'static str> {
-    let fits = |place: &Option<&str>| place.is_none_or(|place| place == parent);
-    KEYS.iter().find(|(list, place, _)| *list == field && fits(place)).map(|(_, _, key)| *key)
 }
 
 /// Joins lists by the key of their items; `None` if an item has none or two have the same, which no key can tell apart, or

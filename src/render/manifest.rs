@@ -140,39 +140,47 @@ pub(super) struct Sorted {
 /// Sorts the documents of files (path, text).
 pub(super) fn sort_documents(files: &mut [(String, String)], crd_install: bool) -> Result<Sorted, YamlError> {
     files.sort_by(|(a, _), (b, _)| a.cmp(b));
-    let mut hooks = Vec::new();
-    let mut plain: Vec<(ManifestDoc, &str)> = Vec::new();
+    let mut documents = Vec::new();
     for (path, text) in files.iter() {
         let base = path.rsplit('/').next().unwrap_or(path);
         if base.starts_with('_') || text.trim().is_empty() {
             continue;
         }
         for doc in split(text) {
-            let head = head(path, doc).map_err(|error| error.within(text, doc))?;
-            let Some(wanted) = head.annotations.get("helm.sh/hook") else {
-                plain.push((head, doc));
-                continue;
-            };
-            let events: Option<Vec<_>> =
-                wanted.split(',').map(|w| HookEvent::of(&w.trim().to_lowercase(), crd_install)).collect();
-            // Helm drops a document with an unknown event altogether.
-            let Some(events) = events else { continue };
-            let list = |key: &str| -> Vec<String> {
-                let given = head.annotations.get(key).map(String::as_str);
-                given.map(|g| g.split(',').map(|w| w.trim().to_lowercase()).collect()).unwrap_or_default()
-            };
-            hooks.push(Hook {
-                name: head.name.clone(),
-                kind: head.kind.clone(),
-                path: path.clone(),
-                manifest: doc.to_owned(),
-                events,
-                weight: head.annotations.get("helm.sh/hook-weight").and_then(|w| weight(w)).unwrap_or_default(),
-                delete_policies: list("helm.sh/hook-delete-policy"),
-                output_log_policies: list("helm.sh/hook-output-log-policy"),
-                head,
-            });
+            documents.push((head(path, doc).map_err(|error| error.within(text, doc))?, doc));
         }
+    }
+    Ok(sort_heads(documents.into_iter(), crd_install))
+}
+
+/// Sorts documents whose heads are known; what is of the same kind keeps its order.
+pub(super) fn sort_heads<'a>(documents: impl Iterator<Item = (ManifestDoc, &'a str)>, crd_install: bool) -> Sorted {
+    let mut hooks = Vec::new();
+    let mut plain: Vec<(ManifestDoc, &str)> = Vec::new();
+    for (head, doc) in documents {
+        let Some(wanted) = head.annotations.get("helm.sh/hook") else {
+            plain.push((head, doc));
+            continue;
+        };
+        let events: Option<Vec<_>> =
+            wanted.split(',').map(|w| HookEvent::of(&w.trim().to_lowercase(), crd_install)).collect();
+        // Helm drops a document with an unknown event altogether.
+        let Some(events) = events else { continue };
+        let list = |key: &str| -> Vec<String> {
+            let given = head.annotations.get(key).map(String::as_str);
+            given.map(|g| g.split(',').map(|w| w.trim().to_lowercase()).collect()).unwrap_or_default()
+        };
+        hooks.push(Hook {
+            name: head.name.clone(),
+            kind: head.kind.clone(),
+            path: head.path.clone(),
+            manifest: doc.to_owned(),
+            events,
+            weight: head.annotations.get("helm.sh/hook-weight").and_then(|w| weight(w)).unwrap_or_default(),
+            delete_policies: list("helm.sh/hook-delete-policy"),
+            output_log_policies: list("helm.sh/hook-output-log-policy"),
+            head,
+        });
     }
     sort::by_install_order(&mut hooks, |hook| &hook.kind);
     sort::by_install_order(&mut plain, |(head, _)| &head.kind);
@@ -184,7 +192,7 @@ pub(super) fn sort_documents(files: &mut [(String, String)], crd_install: bool) 
             head
         })
         .collect();
-    Ok(Sorted { hooks, manifest, objects })
+    Sorted { hooks, manifest, objects }
 }
 
 /// Adds a document with its separator and origin; says where its own text is.
@@ -238,7 +246,7 @@ fn separator(text: &str) -> Option<usize> {
 }
 
 /// Reads what a document says about itself.
-fn head(path: &str, doc: &str) -> Result<ManifestDoc, YamlError> {
+pub(super) fn head(path: &str, doc: &str) -> Result<ManifestDoc, YamlError> {
     match super::head::read(path, doc) {
         Some(head) => Ok(head),
         None => full_head(path, doc),
