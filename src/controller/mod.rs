@@ -13,6 +13,7 @@ pub mod live;
 pub mod metrics;
 pub mod plan;
 pub mod policy;
+pub mod post_render;
 pub mod release;
 pub mod render_release;
 pub mod report;

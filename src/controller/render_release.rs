@@ -4,6 +4,7 @@ use super::{
     charts::Loaded,
     context::Context,
     policy::Place,
+    post_render,
     resolve::{Blocked, Wanted},
 };
 use crate::{
@@ -104,12 +105,18 @@ pub async fn render(
     // Renders are bounded by the processors: more at once would only take memory.
     let turn = turns().acquire().await.map_err(|error| Blocked::for_now(failed, error.to_string()))?;
     let began = Instant::now();
-    let rendered = tokio::task::spawn_blocking(move || render::render(&request)).await;
+    let post = post_render::wanted(spec);
+    let rendered = tokio::task::spawn_blocking(move || {
+        let crd_install = request.options.crd_install_hooks;
+        render::render(&request).map(|mut rendered| post.apply(&mut rendered, crd_install).map(|()| rendered))
+    })
+    .await;
     drop(turn);
     ctx.metrics.render_seconds.observe(began.elapsed());
     let title = format!("chart {}@{}", wanted.chart, wanted.version);
     let rendered = match rendered {
-        Ok(Ok(rendered)) => rendered,
+        Ok(Ok(Ok(rendered))) => rendered,
+        Ok(Ok(Err(error))) => return Err(Blocked::until_change(failed, format!("{title}: {error}"))),
         Ok(Err(error @ RenderError::Schema(_))) => {
             return Err(Blocked::until_change(failed, format!("{title}: {error}")));
         }

@@ -4,12 +4,14 @@ use super::{
     context::Context,
     live::{Live, Summary},
     plan::Failures,
+    post_render,
 };
 use crate::{
     action::{Action, Cursor, Step},
     cluster::ObjectId,
     crd::{
-        self, HelmRelease, HelmReleaseStatus, Inventory, InventoryEntry, ReleaseAction, Snapshot, SnapshotAction,
+        self, HelmRelease, HelmReleaseSpec, HelmReleaseStatus, Inventory, InventoryEntry, ReleaseAction, Snapshot,
+        SnapshotAction,
         conditions::{self, Conditions},
     },
     release::Status,
@@ -134,6 +136,13 @@ impl Report {
     /// The spec has been acted on.
     pub fn observed(&mut self) {
         self.status.observed_generation = Some(self.generation);
+    }
+
+    /// What was done to the rendered objects of the release as it is, as digests.
+    pub fn rendering(&mut self, spec: &HelmReleaseSpec) {
+        let given = !spec.post_renderers.is_empty();
+        self.status.observed_post_renderers_digest = given.then(|| post_render::digest_of(&spec.post_renderers));
+        self.status.observed_common_metadata_digest = spec.common_metadata.as_ref().map(post_render::digest_of);
     }
 
     /// Mirrors the recorded revisions.

@@ -4,7 +4,7 @@ use super::{
     charts::Loaded,
     context::Context,
     live::{Composed, Key, Live},
-    policy,
+    policy, post_render,
     values::{self, Content},
 };
 use crate::{
@@ -94,7 +94,7 @@ pub async fn resolve(
     let spec = &release.spec;
     let place = policy::place(release);
     // Whatever changes the rendered objects or where they go is part of it; how they are applied is not.
-    let parts = serde_json::json!([
+    let mut parts = serde_json::json!([
         entry.name,
         entry.version,
         entry.digest.as_ref().or(entry.url.as_ref()),
@@ -103,6 +103,9 @@ pub async fn resolve(
         place.namespace,
         spec.chart.as_ref().map(|c| (&c.spec.values_files, c.spec.ignore_missing_values_files)),
     ]);
+    if let (Some(parts), Some(post)) = (parts.as_array_mut(), post_render::fingerprint(spec)) {
+        parts.push(post.into());
+    }
     Ok(Wanted {
         fingerprint: values::hex(digest(&SHA256, parts.to_string().as_bytes()).as_ref()),
         chart: entry.name.to_string(),
@@ -125,8 +128,6 @@ fn unsupported(release: &HelmRelease) -> Result<(), Blocked> {
     for (field, set) in [
         ("spec.chartRef", spec.chart_ref.is_some()),
         ("spec.kubeConfig", spec.kube_config.is_some()),
-        ("spec.postRenderers", !spec.post_renderers.is_empty()),
-        ("spec.commonMetadata", spec.common_metadata.is_some()),
         ("spec.healthCheckExprs", !spec.health_check_exprs.is_empty()),
         ("spec.chart.spec.verify", spec.chart.as_ref().is_some_and(|c| c.spec.verify.is_some())),
         ("spec.dependsOn[].readyExpr", spec.depends_on.iter().any(|d| d.ready_expr.is_some())),

@@ -36,6 +36,7 @@ impl Run<'_> {
     pub(super) async fn keep(&mut self, storage: &Storage) -> Result<Turn, Trouble> {
         self.live.operation = None;
         self.report.observed();
+        self.report.rendering(&self.release.spec);
         self.report.at_rest();
         self.report.reset_failures();
         self.live.forced = false;
