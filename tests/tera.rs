@@ -56,7 +56,7 @@ fn check(template: &str, values: &Value, expect: &str) {
 fn a_chart_of_its_own() {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("e2e/charts/greeting");
     if !path.exists() {
-        println!("skipped: the sample chart is not part of the package");
+        eprintln!("skipped: the sample chart is not part of the package");
         return;
     }
     let chart = load::path(&path, &load::Limits::default()).unwrap();
