@@ -1,12 +1,16 @@
 //! The chart that a reference on the command line means: a path, an address, a name in `--repo`, or `repo/name` of the
 //! repositories that helm knows on this machine.
 
-use super::values::go_words;
+use super::{
+    failure::Failure,
+    values::{self, go_words},
+};
 use crate::{
     chart::{Chart, load},
-    source::{Credentials, Entry, Repository, Settings, Sources},
+    source::{self, Credentials, Entry, Repository, Settings, Sources},
 };
 use clap::Args;
+use pintle_template::{Diagnosis, Hint};
 use std::path::{Path, PathBuf};
 
 /// Where charts come from.
@@ -52,25 +56,58 @@ impl ChartFlags {
     ///
     /// # Errors
     /// Helm's text where helm has one.
-    pub(super) fn load(&self, reference: &str) -> Result<Chart, String> {
+    pub(super) fn load(&self, reference: &str) -> Result<Chart, Failure> {
         if let Some(repo) = &self.repo {
             let repository = self.repository(repo)?;
             return self.of_index(&repository, reference);
         }
         if Path::new(reference).exists() {
-            return from_path(reference);
+            return Ok(from_path(reference)?);
         }
         if reference.starts_with('/') || reference.starts_with('.') {
-            return Err(format!("path {reference:?} not found"));
+            return Err(format!("path {reference:?} not found").into());
         }
         if reference.contains("://") {
             return self.at_address(reference);
         }
         let Some((repo, name)) = reference.split_once('/') else {
-            return Err(format!("non-absolute URLs should be in form of repo_name/path_to_chart, got: {reference}"));
+            return Err(
+                format!("non-absolute URLs should be in form of repo_name/path_to_chart, got: {reference}").into()
+            );
         };
         let known = self.known(repo)?.ok_or_else(|| format!("repo {repo} not found"))?;
         self.of_index(&known, name)
+    }
+
+    /// Fetches the dependencies that Chart.yaml names and `charts/` lacks, into memory: the chart's folder stays as it is.
+    ///
+    /// # Errors
+    /// Which dependency could not be had.
+    pub(super) fn complete(&self, chart: &mut Chart, reference: &str) -> Result<(), String> {
+        for wanted in chart.metadata.dependencies.clone() {
+            if chart.dependencies.iter().any(|child| child.name() == wanted.name) {
+                continue;
+            }
+            let failed = |why: String| format!("dependency {} of {}: {why}", wanted.name, wanted.repository);
+            let found = if let Some(path) = wanted.repository.strip_prefix("file://") {
+                let path = Path::new(reference).join(path);
+                load::path(&path, &load::Limits::default()).map_err(|e| failed(e.to_string()))?
+            } else if let Some(name) = wanted.repository.strip_prefix('@').or(wanted.repository.strip_prefix("alias:"))
+            {
+                let known = self.known(name)?.ok_or_else(|| failed(format!("repo {name} not found")))?;
+                self.of_range(&known, &wanted.name, &wanted.version).map_err(|failure| failed(failure.text))?
+            } else if wanted.repository.contains("://") {
+                // The flags' credentials are for the chart's own repository.
+                let repository = Repository::new(&wanted.repository).map_err(|e| failed(e.to_string()))?;
+                self.of_range(&repository, &wanted.name, &wanted.version).map_err(|failure| failed(failure.text))?
+            } else {
+                continue;
+            };
+            eprintln!("Downloading {} from repo {}", wanted.name, wanted.repository);
+            chart.dependencies.push(found.into());
+        }
+        chart.dependencies.sort_by(|a, b| a.name().cmp(b.name()));
+        Ok(())
     }
 
     fn repository(&self, url: &str) -> Result<Repository, String> {
@@ -89,20 +126,28 @@ impl ChartFlags {
         Ok(repository)
     }
 
-    fn of_index(&self, repository: &Repository, name: &str) -> Result<Chart, String> {
+    fn of_index(&self, repository: &Repository, name: &str) -> Result<Chart, Failure> {
         let range = match &self.version {
             Some(range) => range.as_str(),
             None if self.devel => ">0.0.0-0",
             None => "",
         };
-        self.fetch(async |sources| {
-            let index = sources.index(repository).await.map_err(|e| e.to_string())?;
-            let entry = index.resolve(name, range).map_err(|e| e.to_string())?;
-            sources.chart(repository, entry).await.map_err(|e| e.to_string())
+        self.of_range(repository, name, range)
+    }
+
+    fn of_range(&self, repository: &Repository, name: &str, range: &str) -> Result<Chart, Failure> {
+        fetch(async |sources| {
+            let index = sources.index(repository).await?;
+            let entry = index.resolve(name, range)?;
+            sources.chart(repository, entry).await
+        })
+        .map_err(|failed| match failed {
+            Fetch::Source(error) => in_words(&error, repository),
+            Fetch::Other(text) => text.into(),
         })
     }
 
-    fn at_address(&self, address: &str) -> Result<Chart, String> {
+    fn at_address(&self, address: &str) -> Result<Chart, Failure> {
         let repository = self.repository(address)?;
         let file = repository.url().path().rsplit('/').next().unwrap_or_default();
         let entry = Entry {
@@ -114,16 +159,10 @@ impl ChartFlags {
             created: None,
             deprecated: false,
         };
-        self.fetch(async |sources| sources.chart(&repository, &entry).await.map_err(|e| e.to_string()))
-    }
-
-    fn fetch(
-        &self,
-        work: impl AsyncFnOnce(Sources) -> Result<crate::source::Archive, String>,
-    ) -> Result<Chart, String> {
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(|e| e.to_string())?;
-        let archive = runtime.block_on(work(Sources::new(Settings::default())))?;
-        load::archive(&archive.bytes, &load::Limits::default()).map_err(|e| e.to_string())
+        fetch(async |sources| sources.chart(&repository, &entry).await).map_err(|failed| match failed {
+            Fetch::Source(error) => in_words(&error, &repository),
+            Fetch::Other(text) => text.into(),
+        })
     }
 
     /// A repository that `helm repo add` knows.
@@ -152,6 +191,40 @@ impl ChartFlags {
         repository.tls.ca = repository.tls.ca.or_else(|| read("caFile"));
         repository.tls.identity = repository.tls.identity.or_else(|| read("certFile").zip(read("keyFile")));
         Ok(Some(repository))
+    }
+}
+
+/// Why nothing was fetched.
+enum Fetch {
+    Source(source::Error),
+    Other(String),
+}
+
+fn fetch(work: impl AsyncFnOnce(Sources) -> Result<source::Archive, source::Error>) -> Result<Chart, Fetch> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    let runtime = runtime.map_err(|e| Fetch::Other(e.to_string()))?;
+    let archive = runtime.block_on(work(Sources::new(Settings::default()))).map_err(Fetch::Source)?;
+    load::archive(&archive.bytes, &load::Limits::default()).map_err(|e| Fetch::Other(e.to_string()))
+}
+
+/// Helm's text where helm has one, with more below it.
+fn in_words(error: &source::Error, repository: &Repository) -> Failure {
+    let url = source::redact(repository.url());
+    let url = url.trim_end_matches('/');
+    let text = match error {
+        source::Error::NoChart { chart, .. } => format!("chart {chart:?} not found in {url} repository"),
+        source::Error::NoVersion { chart, range, .. } if range.is_empty() => {
+            format!("chart {chart:?} not found in {url} repository")
+        }
+        source::Error::NoVersion { chart, range, .. } => {
+            format!("chart {chart:?} version {range:?} not found in {url} repository")
+        }
+        source::Error::Status { url, status, .. } => values::status_text(url, *status),
+        other => return other.to_string().into(),
+    };
+    Failure {
+        diagnosis: Some(Box::new(Diagnosis::default().with(Hint::Text(error.to_string())))),
+        ..Failure::from(text)
     }
 }
 

@@ -1,5 +1,6 @@
 //! How a failure is told: helm's text first and unchanged, below it the lines that help to find the mistake.
 
+use clap::ValueEnum;
 use pintle_template::Diagnosis;
 use std::{env, io::IsTerminal as _};
 
@@ -13,20 +14,40 @@ pub(super) struct Failure {
     pub(super) text: String,
     /// What helm does not say.
     pub(super) diagnosis: Option<Box<Diagnosis>>,
+    /// When colours are used.
+    pub(super) colour: Colour,
+}
+
+/// When colours are used.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, ValueEnum)]
+pub(super) enum Colour {
+    /// Not at all.
+    Never,
+    /// On a terminal that wants them.
+    #[default]
+    Auto,
+    /// In any case.
+    Always,
 }
 
 impl<T: Into<String>> From<T> for Failure {
     fn from(text: T) -> Self {
-        Self { text: text.into(), diagnosis: None }
+        Self { text: text.into(), diagnosis: None, colour: Colour::Auto }
     }
 }
 
 impl Failure {
-    /// Prints it to standard error, with colours on a terminal that wants them.
+    /// Prints it to standard error.
     pub(super) fn tell(&self) {
         let stderr = std::io::stderr();
         let set = |name: &str| env::var_os(name).is_some_and(|value| !value.is_empty());
-        let colours = stderr.is_terminal() && !set("NO_COLOR") && env::var_os("TERM").is_none_or(|t| t != "dumb");
+        let colours = match self.colour {
+            Colour::Never => false,
+            Colour::Always => true,
+            Colour::Auto => {
+                stderr.is_terminal() && !set("NO_COLOR") && env::var_os("TERM").is_none_or(|term| term != "dumb")
+            }
+        };
         let plain = env::var_os(STYLE).is_some_and(|style| style == "helm");
         eprintln!("{}", self.lines(colours, !plain));
     }
@@ -47,7 +68,7 @@ mod tests {
     #[test]
     fn helms_text_comes_first_and_whole() {
         let diagnosis = Diagnosis::of_text("values.yaml", b"a: 1\n b: 2\n", 2, 3);
-        let failure = Failure { text: "bad values".into(), diagnosis: Some(Box::new(diagnosis)) };
+        let failure = Failure { diagnosis: Some(Box::new(diagnosis)), ..Failure::from("bad values") };
         assert_eq!(failure.lines(false, false), "Error: bad values");
         let told = failure.lines(false, true);
         assert_eq!(told, "Error: bad values\n\n --> values.yaml:2:3\n  |\n1 | a: 1\n2 |  b: 2\n  |   ^");

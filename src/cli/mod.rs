@@ -2,8 +2,10 @@
 
 mod chart;
 mod failure;
+mod kube;
 mod name;
 mod operator;
+mod post_renderer;
 mod template;
 mod values;
 

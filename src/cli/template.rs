@@ -2,25 +2,39 @@
 
 use super::{
     chart::ChartFlags,
-    failure::Failure,
-    name, print,
+    failure::{Colour, Failure},
+    kube::KubeFlags,
+    name,
+    post_renderer::PostRenderer,
+    print,
     values::{ValueFlags, go_words},
 };
 use crate::{
     chart::Chart,
     render::{
-        self, Capabilities, CompiledChart, HookEvent, Machine, Options, Release, RenderError, RenderRequest, Rendered,
-        capabilities::KubeVersion, manifest,
+        self, Capabilities, CompiledChart, HookEvent, Host, Machine, Options, Release, RenderError, RenderRequest,
+        Rendered, capabilities::KubeVersion, manifest,
     },
 };
 use clap::Args;
+use pintle_golib::time::{Time, Zone};
 use std::{
     collections::HashSet,
     fs,
     io::Write as _,
+    net::ToSocketAddrs as _,
     path::{Path, PathBuf},
     sync::Arc,
 };
+
+/// What helm says after a failed render.
+const HINT: &str = "\n\nUse --debug flag to render out invalid YAML";
+
+/// Why there is nothing to print.
+enum Stop {
+    Render(RenderError),
+    PostRender(String),
+}
 
 /// Stack of the thread that renders, in bytes: a thousand templates may include each other.
 const STACK: usize = 64 << 20;
@@ -68,12 +82,8 @@ pub(super) struct Template {
     /// Namespace of the release
     #[arg(short = 'n', long, env = "HELM_NAMESPACE")]
     namespace: Option<String>,
-    /// Path to the kubeconfig file, for its namespace
-    #[arg(long)]
-    kubeconfig: Option<PathBuf>,
-    /// Context of the kubeconfig, for its namespace
-    #[arg(long)]
-    kube_context: Option<String>,
+    #[command(flatten)]
+    kube: KubeFlags,
     /// Template of the release's name
     #[arg(long)]
     name_template: Option<String>,
@@ -92,6 +102,24 @@ pub(super) struct Template {
     /// Print rendered text that is no YAML
     #[arg(long)]
     debug: bool,
+    /// Update dependencies if they are missing before rendering the chart (in memory: its folder is not written to)
+    #[arg(long)]
+    dependency_update: bool,
+    /// Send the rendered documents through a plugin of type postrenderer/v1, or through a program
+    #[arg(long)]
+    post_renderer: Option<String>,
+    /// An argument to the post-renderer (can specify multiple)
+    #[arg(long, value_delimiter = ',', allow_hyphen_values = true)]
+    post_renderer_args: Vec<String>,
+    /// "client" renders without a cluster, "server" asks the cluster for .Capabilities and for what templates look up
+    #[arg(long, num_args = 0..=1, require_equals = true, default_missing_value = "unset", value_name = "client|server")]
+    dry_run: Option<String>,
+    /// Deprecated: use --dry-run=server
+    #[arg(long, hide = true)]
+    validate: bool,
+    /// Use colored output
+    #[arg(long, alias = "colour", default_value = "auto")]
+    color: Colour,
     #[command(flatten)]
     ignored: Ignored,
 }
@@ -101,23 +129,35 @@ pub(super) struct Template {
 #[command(next_help_heading = "Accepted and without effect")]
 struct Ignored {
     #[arg(long, hide = true)]
+    burst_limit: Option<String>,
+    #[arg(long, hide = true)]
+    content_cache: Option<PathBuf>,
+    #[arg(long, hide = true)]
     create_namespace: bool,
     #[arg(long, hide = true)]
     description: Option<String>,
     #[arg(long, hide = true)]
     disable_openapi_validation: bool,
-    #[arg(long, hide = true, num_args = 0..=1, require_equals = true, default_missing_value = "client", value_parser = ["client", "none", "true"])]
-    dry_run: Option<String>,
     #[arg(long, hide = true)]
     force_conflicts: bool,
     #[arg(long, hide = true, alias = "force")]
     force_replace: bool,
     #[arg(long, hide = true)]
     hide_notes: bool,
+    #[arg(long, hide = true)]
+    keyring: Option<PathBuf>,
     #[arg(short = 'l', long, hide = true)]
     labels: Vec<String>,
     #[arg(long, hide = true)]
+    plain_http: bool,
+    #[arg(long, hide = true)]
+    qps: Option<String>,
+    #[arg(long, hide = true)]
+    registry_config: Option<PathBuf>,
+    #[arg(long, hide = true)]
     replace: bool,
+    #[arg(long, hide = true)]
+    repository_cache: Option<PathBuf>,
     #[arg(long, hide = true, alias = "atomic")]
     rollback_on_failure: bool,
     #[arg(long, hide = true, num_args = 0..=1, require_equals = true, default_missing_value = "true")]
@@ -138,6 +178,13 @@ impl Template {
     /// # Errors
     /// Helm's text.
     pub(super) fn run(&self) -> Result<(), Failure> {
+        self.render().map_err(|failure| Failure { colour: self.color, ..failure })
+    }
+
+    fn render(&self) -> Result<(), Failure> {
+        let server = self.asks_server()?;
+        let post = self.post_renderer.as_ref().map(|name| PostRenderer::find(name, &self.post_renderer_args));
+        let post = post.transpose()?;
         let mut capabilities = Capabilities::default();
         if let Some(version) = self.kube_version.as_deref().filter(|v| !v.is_empty()) {
             capabilities.kube_version =
@@ -148,6 +195,16 @@ impl Template {
         let values = self.values.merge()?;
         let chart = self.load(chart)?;
         name::check(&name)?;
+        // The runtime lives as long as templates may ask the cluster.
+        let runtime = server.then(KubeFlags::runtime).transpose()?;
+        let host: Arc<dyn Host> = match &runtime {
+            Some(runtime) => {
+                let (found, eyes) = self.kube.connect(runtime, self.enable_dns)?;
+                capabilities = found;
+                Arc::new(eyes)
+            }
+            None => Arc::new(Local { dns: self.enable_dns }),
+        };
         let request = RenderRequest {
             chart: Arc::new(CompiledChart::new(Arc::new(chart))),
             values,
@@ -163,11 +220,18 @@ impl Template {
                 subchart_notes: self.render_subchart_notes,
                 ..Options::default()
             },
-            host: Arc::new(Machine),
+            host,
         };
         let rendered = std::thread::Builder::new()
             .stack_size(STACK)
-            .spawn(move || render::render(&request))
+            .spawn(move || {
+                let (files, rendered) = render::render_files(&request).map_err(Stop::Render)?;
+                let files = match post {
+                    Some(post) => post.run(files).map_err(Stop::PostRender)?,
+                    None => files,
+                };
+                render::arrange(files, rendered, &request.options).map_err(Stop::Render)
+            })
             .map_err(|e| e.to_string())?
             .join()
             .map_err(|_| "the render broke down".to_owned())?;
@@ -176,9 +240,29 @@ impl Template {
                 rendered.warnings.iter().for_each(|text| eprintln!("level=WARN msg={text:?}"));
                 self.show(&name, &rendered)
             }
-            Err(error) => {
+            Err(Stop::PostRender(text)) => Err(if self.debug { text } else { format!("{text}{HINT}") }.into()),
+            Err(Stop::Render(error)) => {
                 let diagnosis = error.diagnosis().map(Box::new);
-                Err(Failure { text: self.explain(&error)?, diagnosis })
+                Err(Failure { diagnosis, ..Failure::from(self.explain(&error)?) })
+            }
+        }
+    }
+
+    /// Whether a cluster is asked.
+    fn asks_server(&self) -> Result<bool, String> {
+        if self.validate {
+            eprintln!("Flag --validate has been deprecated, use '--dry-run=server' instead");
+        }
+        match self.dry_run.as_deref() {
+            None => Ok(self.validate),
+            Some("server") => Ok(true),
+            Some("unset") => {
+                eprintln!("level=WARN msg=\"--dry-run is deprecated and should be replaced with '--dry-run=client'\"");
+                Ok(self.validate)
+            }
+            Some("client" | "none" | "true" | "false") => Ok(false),
+            Some(other) => {
+                Err(format!("invalid dry-run value ({other:?}). Must be \"none\", \"server\", or \"client\""))
             }
         }
     }
@@ -207,25 +291,17 @@ impl Template {
         if let Some(namespace) = self.namespace.clone().filter(|n| !n.is_empty()) {
             return namespace;
         }
-        let config = match &self.kubeconfig {
-            Some(path) => kube::config::Kubeconfig::read_from(path),
-            None => kube::config::Kubeconfig::read(),
-        };
-        config
-            .ok()
-            .and_then(|config| {
-                let wanted = self.kube_context.clone().or(config.current_context)?;
-                config.contexts.into_iter().find(|c| c.name == wanted)?.context?.namespace
-            })
-            .filter(|n| !n.is_empty())
-            .unwrap_or_else(|| "default".into())
+        self.kube.namespace().unwrap_or_else(|| "default".into())
     }
 
-    fn load(&self, reference: &str) -> Result<Chart, String> {
-        let chart = self.source.load(reference)?;
+    fn load(&self, reference: &str) -> Result<Chart, Failure> {
+        let mut chart = self.source.load(reference)?;
+        if self.dependency_update {
+            self.source.complete(&mut chart, reference)?;
+        }
         match chart.metadata.kind.as_str() {
             "" | "application" => {}
-            kind => return Err(format!("{kind} charts are not installable")),
+            kind => return Err(format!("{kind} charts are not installable").into()),
         }
         if chart.metadata.deprecated {
             eprintln!("level=WARN msg=\"this chart is deprecated\"");
@@ -239,16 +315,16 @@ impl Template {
             .collect();
         if !missing.is_empty() {
             return Err(format!(
-                "an error occurred while checking for chart dependencies. You may need to run `helm dependency build` \
+                "an error occurred while checking for chart dependencies. You may need to run 'helm dependency build' \
                  to fetch missing dependencies: found in Chart.yaml, but missing in charts/ directory: {}",
                 missing.join(", ")
-            ));
+            )
+            .into());
         }
         Ok(chart)
     }
 
     fn explain(&self, error: &RenderError) -> Result<String, Failure> {
-        const HINT: &str = "\n\nUse --debug flag to render out invalid YAML";
         match error {
             RenderError::Yaml { files, .. } if self.debug => {
                 let mut text = String::new();
@@ -329,6 +405,37 @@ impl Template {
             }
         }
         Ok(found)
+    }
+}
+
+/// The world of a render without a cluster.
+struct Local {
+    dns: bool,
+}
+
+impl Host for Local {
+    fn now(&self) -> Time {
+        Machine.now()
+    }
+
+    fn random(&self, bytes: &mut [u8]) {
+        Machine.random(bytes);
+    }
+
+    fn zone(&self, name: &str) -> Option<Box<dyn Zone>> {
+        Machine.zone(name)
+    }
+
+    fn local_zone(&self) -> Box<dyn Zone> {
+        Machine.local_zone()
+    }
+
+    fn resolve_host(&self, name: &str) -> String {
+        if !self.dns {
+            return String::new();
+        }
+        let found = (name, 0).to_socket_addrs();
+        found.ok().and_then(|mut found| found.next()).map(|address| address.ip().to_string()).unwrap_or_default()
     }
 }
 

@@ -2,6 +2,7 @@
 
 use super::failure::Failure;
 use crate::chart::{Frozen, strvals, values};
+use crate::source::{self, Repository, Settings, Sources};
 use clap::Args;
 use pintle_value::{Map, Value};
 use std::io::Read;
@@ -42,8 +43,8 @@ impl ValueFlags {
         for path in &self.values {
             let text = read(path)?;
             let table = values::from_yaml(&text).map_err(|why| Failure {
-                text: format!("failed to parse {path}: cannot unmarshal yaml document: {why}"),
                 diagnosis: Some(Box::new(why.diagnosis(if path == "-" { "standard input" } else { path }, &text))),
+                ..Failure::from(format!("failed to parse {path}: cannot unmarshal yaml document: {why}"))
             })?;
             values::merge_tables(&base, &table);
         }
@@ -68,8 +69,11 @@ impl ValueFlags {
     }
 }
 
-/// The content of a file, or of standard input for `-`.
+/// The content of a file, of an HTTP address, or of standard input for `-`.
 fn read(path: &str) -> Result<Vec<u8>, String> {
+    if path.starts_with("http://") || path.starts_with("https://") {
+        return download(path);
+    }
     let mut text = Vec::new();
     let result = if path.trim() == "-" {
         std::io::stdin().take(MAX_FILE + 1).read_to_end(&mut text)
@@ -81,6 +85,22 @@ fn read(path: &str) -> Result<Vec<u8>, String> {
         Ok(_) if text.len() as u64 > MAX_FILE => Err(format!("{path} is larger than {MAX_FILE} bytes")),
         Ok(_) => Ok(text),
     }
+}
+
+/// The file at an address, with no other credentials than those in the address, as with helm.
+fn download(address: &str) -> Result<Vec<u8>, String> {
+    let repository = Repository::new(address).map_err(|e| e.to_string())?;
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(|e| e.to_string())?;
+    runtime.block_on(Sources::new(Settings::default()).file(&repository, MAX_FILE)).map_err(|error| match error {
+        source::Error::Status { url, status, .. } => status_text(&url, status),
+        other => other.to_string(),
+    })
+}
+
+/// Helm's text for an answer that is no file.
+pub(super) fn status_text(url: &str, status: u16) -> String {
+    let reason = http::StatusCode::from_u16(status).ok().and_then(|code| code.canonical_reason());
+    format!("failed to fetch {url} : {status} {}", reason.unwrap_or_default())
 }
 
 /// Go's text for an error of the operating system.

@@ -8,6 +8,7 @@ pub mod charts;
 pub mod context;
 pub mod drift;
 pub mod events;
+pub(crate) mod eyes;
 pub mod leader;
 pub mod live;
 pub mod metrics;

@@ -3,6 +3,7 @@
 use super::{
     charts::Loaded,
     context::Context,
+    eyes::{self, Eyes},
     policy::Place,
     post_render,
     resolve::{Blocked, Wanted},
@@ -10,24 +11,16 @@ use super::{
 use crate::{
     action::{Action, begin::Draft},
     chart::{Chart, Crd, Frozen, dependencies::Instance, record::to_record_json},
-    cluster::{self, Class, Cluster, ObjectId},
+    cluster::{self, Class, Cluster},
     crd::HelmRelease,
     release::{HookRecord, LastRun, RawChart},
-    render::{
-        self, Capabilities, Hook, HookEvent, Machine, Options, Release, RenderError, RenderRequest,
-        capabilities::KubeVersion, convert, host::Host,
-    },
+    render::{self, Hook, HookEvent, Options, Release, RenderError, RenderRequest},
 };
-use pintle_golib::time::{Time, Zone};
-use pintle_value::{Map, Value};
 use std::{
     sync::{Arc, OnceLock},
-    time::{Duration, Instant},
+    time::Instant,
 };
 use tokio::{runtime::Handle, sync::Semaphore};
-
-/// How long a render may wait for the cluster each time that a template looks something up.
-const LOOKUP: Duration = Duration::from_secs(30);
 
 /// The longest line, in bytes, that is added to Helm's text for a failed render.
 const HINT: usize = 300;
@@ -71,17 +64,7 @@ pub async fn render(
 ) -> Result<Rendered, Blocked> {
     let failed = if action == Action::Install { "InstallFailed" } else { "UpgradeFailed" };
     let found = cluster.capabilities().await.map_err(|error| unreachable(failed, &error))?;
-    let capabilities = Capabilities {
-        kube_version: KubeVersion {
-            version: found.kube_version,
-            // A live cluster's version is not normalised, so that `>=1.28` does not take `v1.33.4-gke.1`; as in Helm.
-            normalized: String::new(),
-            major: found.major,
-            minor: found.minor,
-        },
-        api_versions: found.api_versions,
-        ..Capabilities::default()
-    };
+    let capabilities = eyes::capabilities(found);
     let spec = &release.spec;
     let skip_schema_validation = match action {
         Action::Install => spec.install.as_ref().is_some_and(|i| i.disable_schema_validation),
@@ -173,66 +156,5 @@ fn hook(hook: Hook) -> HookRecord {
         weight: i32::try_from(hook.weight.clamp(i64::from(i32::MIN), i64::from(i32::MAX))).unwrap_or_default(),
         delete_policies: hook.delete_policies,
         output_log_policies: hook.output_log_policies,
-    }
-}
-
-/// What templates see of the world: the cluster, as the release's identity.
-struct Eyes {
-    cluster: Arc<Cluster>,
-    runtime: Handle,
-    dns: bool,
-}
-
-impl Host for Eyes {
-    fn now(&self) -> Time {
-        Machine.now()
-    }
-
-    fn random(&self, bytes: &mut [u8]) {
-        Machine.random(bytes);
-    }
-
-    fn zone(&self, name: &str) -> Option<Box<dyn Zone>> {
-        Machine.zone(name)
-    }
-
-    fn local_zone(&self) -> Box<dyn Zone> {
-        Machine.local_zone()
-    }
-
-    fn lookup(&self, api_version: &str, kind: &str, namespace: &str, name: &str) -> Result<Value, String> {
-        let look = async {
-            if name.is_empty() {
-                return self.cluster.list(api_version, kind, namespace).await;
-            }
-            let id = ObjectId {
-                api_version: api_version.to_owned(),
-                kind: kind.to_owned(),
-                namespace: (!namespace.is_empty()).then(|| namespace.to_owned()),
-                name: name.to_owned(),
-            };
-            let object = self.cluster.get(&id).await?;
-            Ok(object.and_then(|object| serde_json::to_value(object).ok()))
-        };
-        // This thread is for blocking work, so it may wait for what runs on the others.
-        match self.runtime.block_on(async { tokio::time::timeout(LOOKUP, look).await }) {
-            Ok(Ok(Some(found))) => convert::json_to_value(&found).map_err(|error| error.to_string()),
-            Ok(Ok(None)) => Ok(Value::Map(Map::new())),
-            Ok(Err(error)) if error.is_not_found() => Ok(Value::Map(Map::new())),
-            Ok(Err(error)) => Err(error.to_string()),
-            Err(_) => Err(format!("lookup of {kind} {namespace}/{name}: no answer within {LOOKUP:?}")),
-        }
-    }
-
-    fn resolve_host(&self, name: &str) -> String {
-        if !self.dns {
-            return String::new();
-        }
-        let found =
-            self.runtime.block_on(async { tokio::time::timeout(LOOKUP, tokio::net::lookup_host((name, 0))).await });
-        match found {
-            Ok(Ok(mut addresses)) => addresses.next().map(|a| a.ip().to_string()).unwrap_or_default(),
-            _ => String::new(),
-        }
     }
 }

@@ -155,19 +155,32 @@ impl RenderError {
 /// # Errors
 /// See [`RenderError`]; the texts are Helm's.
 pub fn render(request: &RenderRequest) -> Result<Rendered, RenderError> {
-    let (mut files, mut rendered) = render_files(request)?;
+    let (files, rendered) = render_files(request)?;
+    arrange(files, rendered, &request.options)
+}
+
+/// Takes the notes out of rendered files and sorts the documents of the others into objects and hooks: the second half
+/// of [`render`], for those who look at the files of the first.
+///
+/// # Errors
+/// If a file is no YAML.
+pub fn arrange(
+    mut files: Vec<(String, String)>,
+    mut rendered: Rendered,
+    options: &Options,
+) -> Result<Rendered, RenderError> {
     let own = format!("{}/templates/NOTES.txt", rendered.metadata.name);
     files.sort();
     let mut notes: Vec<String> = Vec::new();
     files.retain_mut(|(name, text)| {
         let is_notes = name.ends_with("NOTES.txt");
-        if is_notes && (request.options.subchart_notes || *name == own) {
+        if is_notes && (options.subchart_notes || *name == own) {
             notes.push(std::mem::take(text));
         }
         !is_notes
     });
     rendered.notes = notes.join("\n");
-    match manifest::sort_documents(&mut files, request.options.crd_install_hooks) {
+    match manifest::sort_documents(&mut files, options.crd_install_hooks) {
         Ok(sorted) => {
             rendered.manifest = sorted.manifest;
             rendered.objects = sorted.objects;

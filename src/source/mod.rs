@@ -176,6 +176,19 @@ impl Wanted {
     }
 }
 
+impl Sources {
+    /// A file at the address of a repository itself, such as one of values; not kept.
+    pub async fn file(&self, repository: &Repository, limit: u64) -> Result<Vec<u8>, Error> {
+        let url = repository.url().clone();
+        let shown = redact(&url);
+        let request = Request { url, compressed: true, known: None, limit };
+        match self.shared.downloads.get(repository, request).await? {
+            Answer::File { bytes, .. } => Ok(bytes),
+            Answer::Unchanged => Err(Error::Abandoned { url: shown }),
+        }
+    }
+}
+
 impl Shared {
     fn held(&self, identity: Sha256) -> Option<Held> {
         let mut indexes = lock(&self.indexes);
