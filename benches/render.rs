@@ -1,54 +1,36 @@
-//! How long a render takes, in process: `cargo bench --bench render -- CHART [VALUES]` renders a chart for three seconds
-//! with its templates compiled once (as the operator does), then for three seconds from the archive on.
+//! `cargo bench -p pintle-benches`: how long renders take, with what changed since the last run.
+//!
+//! Charts: those that `PINTLE_BENCH_CHARTS` names (archives or folders, by `:`), or the operator's own.
+#![allow(missing_docs, reason = "criterion's macros")]
 
-#![allow(clippy::print_stdout)]
+use criterion::{Criterion, criterion_group, criterion_main};
+use pintle_benches::{Mode, Source};
+use std::path::PathBuf;
 
-use pintle::{
-    chart::{Frozen, load, values},
-    render::{Capabilities, CompiledChart, Machine, Options, Release, RenderRequest, render},
-};
-use std::{
-    path::Path,
-    sync::Arc,
-    time::{Duration, Instant},
-};
-
-type Failure = Box<dyn std::error::Error>;
-
-fn main() -> Result<(), Failure> {
-    let mut arguments = std::env::args().skip(1).filter(|a| !a.starts_with("--"));
-    let Some(chart) = arguments.next() else {
-        println!("usage: cargo bench --bench render -- CHART [VALUES]");
-        return Ok(());
-    };
-    let user = match arguments.next() {
-        Some(path) => Frozen::of(&values::from_yaml(&std::fs::read(path)?)?.into())?,
-        None => Frozen::table(),
-    };
-    let load = || load::path(Path::new(&chart), &load::Limits::default());
-    let compiled = Arc::new(CompiledChart::new(Arc::new(load()?)));
-    let request = |chart: &Arc<CompiledChart>| RenderRequest {
-        chart: Arc::clone(chart),
-        values: user.clone(),
-        release: Release { name: "rel".into(), namespace: "ns".into(), revision: 1, is_upgrade: false },
-        capabilities: Arc::new(Capabilities::default()),
-        options: Options::default(),
-        host: Arc::new(Machine),
-    };
-    let size = render(&request(&compiled))?.manifest.len();
-    println!("{chart}: {size} bytes of manifest");
-    measure("compiled", || Ok(render(&request(&compiled)).map(drop)?))?;
-    measure("cold", || Ok(render(&request(&Arc::new(CompiledChart::new(Arc::new(load()?))))).map(drop)?))
-}
-
-fn measure(what: &str, work: impl Fn() -> Result<(), Failure>) -> Result<(), Failure> {
-    let (start, mut runs, mut best) = (Instant::now(), 0, Duration::MAX);
-    while start.elapsed() < Duration::from_secs(3) {
-        let run = Instant::now();
-        work()?;
-        best = best.min(run.elapsed());
-        runs += 1;
+fn renders(criterion: &mut Criterion) {
+    let given = std::env::var("PINTLE_BENCH_CHARTS").unwrap_or_default();
+    let mut charts: Vec<PathBuf> = given.split(':').filter(|path| !path.is_empty()).map(PathBuf::from).collect();
+    if charts.is_empty() {
+        charts.push(PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/../charts/pintle")));
     }
-    println!("{what:>10}: {runs} runs, mean {:.2?}, best {best:.2?}", start.elapsed() / runs);
-    Ok(())
+    for chart in charts {
+        let name = chart.file_name().unwrap_or_default().to_string_lossy().into_owned();
+        let source = Source { chart, values: None };
+        let (Ok(compiled), Ok(user)) = (source.compiled(), source.user()) else {
+            println!("{name}: cannot be loaded, skipped");
+            continue;
+        };
+        let mut group = criterion.benchmark_group(name);
+        for (label, mode) in [("render", Mode::Render), ("manifest", Mode::Manifest), ("cold", Mode::Cold)] {
+            group.bench_function(label, |bencher| bencher.iter(|| mode.run(&source, &compiled, &user)));
+        }
+        group.finish();
+    }
 }
+
+criterion_group! {
+    name = benches;
+    config = Criterion::default().sample_size(20);
+    targets = renders
+}
+criterion_main!(benches);

@@ -16,6 +16,42 @@ use crate::binary::root;
 const KUBERNETES: &str = "v1.36.3";
 const HELM: &str = "v4.3.1";
 
+/// A Go module of this project, and what is built from it.
+struct Module {
+    name: &'static str,
+    /// Where it is, from the root of the project.
+    folder: &'static str,
+    /// The files that say what is built.
+    sources: &'static [&'static str],
+    packages: &'static [&'static str],
+    /// What it is, for whoever has no Go.
+    what: &'static str,
+}
+
+const CONTROLPLANE: Module = Module {
+    name: "controlplane",
+    folder: "e2e/controlplane",
+    sources: &["go.mod", "go.sum", "signing-key/main.go"],
+    packages: &["tool", "./signing-key"],
+    what: "The control plane (etcd, Kubernetes, kwok)",
+};
+
+const HELM_ITSELF: Module = Module {
+    name: "helm",
+    folder: "e2e/helm",
+    sources: &["go.mod", "go.sum", "signing-key/main.go"],
+    packages: &["tool"],
+    what: "Helm, which results are compared with,",
+};
+
+const HELM_ENGINE: Module = Module {
+    name: "helm-engine",
+    folder: "benches/helm",
+    sources: &["go.mod", "go.sum", "main.go"],
+    packages: &["."],
+    what: "Helm's engine, which speed is compared with,",
+};
+
 /// Where the programs of the control plane are.
 #[derive(Clone, Debug)]
 pub struct ControlPlaneTools {
@@ -45,40 +81,41 @@ pub fn build_controlplane(report: &mut dyn FnMut(&str)) -> Result<ControlPlaneTo
     let flags = format!(
         "-s -w -X {version}.gitVersion={KUBERNETES} -X {version}.gitMajor={major} -X {version}.gitMinor={minor} -X {version}.gitTreeState=clean"
     );
-    let folder = build("controlplane", &flags, &["tool", "./signing-key"], report)?;
+    let folder = build(&CONTROLPLANE, &flags, report)?;
     Ok(ControlPlaneTools { folder })
 }
 
 /// Helm itself: what records and manifests are compared with. Answers the program's path.
 pub fn build_helm(report: &mut dyn FnMut(&str)) -> Result<PathBuf> {
     let flags = format!("-s -w -X helm.sh/helm/v4/internal/version.version={HELM}");
-    Ok(build("helm", &flags, &["tool"], report)?.join("helm"))
+    Ok(build(&HELM_ITSELF, &flags, report)?.join("helm"))
 }
 
-/// Builds one module of e2e/ into the user's cache, under a name that changes with everything that goes into it.
-fn build(module: &str, ldflags: &str, packages: &[&str], report: &mut dyn FnMut(&str)) -> Result<PathBuf> {
-    let source = root().join("e2e").join(module);
+/// Helm's loader and engine alone, as a program that measures itself. Answers its path.
+pub fn build_helm_engine(report: &mut dyn FnMut(&str)) -> Result<PathBuf> {
+    Ok(build(&HELM_ENGINE, "-s -w", report)?.join("helm-engine"))
+}
+
+/// Builds one module into the user's cache, under a name that changes with everything that goes into it.
+fn build(module: &Module, ldflags: &str, report: &mut dyn FnMut(&str)) -> Result<PathBuf> {
+    let source = root().join(module.folder);
     let go = Command::new("go").arg("version").output();
     let Ok(go) = go else {
         bail!(
             "Go is not on the PATH. {} is built from source (Go 1.26 or later, https://go.dev/dl/): \
              install it, or put it on the PATH, and try again.",
-            if module == "helm" {
-                "Helm, which results are compared with,"
-            } else {
-                "The control plane (etcd, Kubernetes, kwok)"
-            }
+            module.what
         );
     };
     let mut digest = Sha256::new();
-    for file in ["go.mod", "go.sum", "signing-key/main.go"] {
+    for file in module.sources {
         digest.update(fs::read(source.join(file)).unwrap_or_default());
         digest.update([0]);
     }
     digest.update(ldflags);
     digest.update(&go.stdout);
     let key: String = digest.finalize().iter().take(8).map(|byte| format!("{byte:02x}")).collect();
-    let folder = cache()?.join(format!("{module}-{key}"));
+    let folder = cache()?.join(format!("{}-{key}", module.name));
     if folder.is_dir() {
         return Ok(folder);
     }
@@ -86,7 +123,7 @@ fn build(module: &str, ldflags: &str, packages: &[&str], report: &mut dyn FnMut(
     // Built beside it and renamed when complete: an interrupted build leaves nothing that looks finished.
     let unfinished = folder.with_extension(format!("{}.unfinished", std::process::id()));
     fs::create_dir_all(&unfinished).with_context(|| format!("cannot create {}", unfinished.display()))?;
-    let built = compile(module, &source, &unfinished, ldflags, packages, report);
+    let built = compile(module, &source, &unfinished, ldflags, report);
     if built.is_ok() && fs::rename(&unfinished, &folder).is_err() && !folder.is_dir() {
         bail!("cannot move {} to {}", unfinished.display(), folder.display());
     }
@@ -94,19 +131,12 @@ fn build(module: &str, ldflags: &str, packages: &[&str], report: &mut dyn FnMut(
     built.map(|()| folder)
 }
 
-fn compile(
-    module: &str,
-    source: &Path,
-    into: &Path,
-    ldflags: &str,
-    packages: &[&str],
-    report: &mut dyn FnMut(&str),
-) -> Result<()> {
-    let start = Instant::now();
-    report(&format!("building {module} from source, once (minutes the first time, seconds with a warm Go cache)"));
+fn compile(module: &Module, source: &Path, into: &Path, ldflags: &str, report: &mut dyn FnMut(&str)) -> Result<()> {
+    let (start, name) = (Instant::now(), module.name);
+    report(&format!("building {name} from source, once (minutes the first time, seconds with a warm Go cache)"));
     let mut child = Command::new("go")
         .args(["install", "-v", "-ldflags", ldflags])
-        .args(packages)
+        .args(module.packages)
         .current_dir(source)
         .env("GOBIN", into)
         .env("GOFLAGS", "-mod=readonly")
@@ -137,14 +167,14 @@ fn compile(
         if reported.elapsed() >= Duration::from_secs(5) {
             reported = Instant::now();
             let at = last.last().map_or("", String::as_str);
-            report(&format!("building {module}: {} s, {seen} packages, now {at}", start.elapsed().as_secs()));
+            report(&format!("building {name}: {} s, {seen} packages, now {at}", start.elapsed().as_secs()));
         }
     }
     let status = child.wait()?;
     if !status.success() {
         bail!("go install in {} ended with {status}:\n{}", source.display(), last.join("\n"));
     }
-    report(&format!("built {module} in {} s", start.elapsed().as_secs()));
+    report(&format!("built {name} in {} s", start.elapsed().as_secs()));
     Ok(())
 }
 

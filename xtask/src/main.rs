@@ -1,6 +1,7 @@
 //! What is done with this project by hand and in CI: the demo, the tests, generated files.
 #![allow(clippy::print_stdout, reason = "a command line")]
 
+mod bench;
 mod crds;
 mod demo;
 mod narrator;
@@ -16,6 +17,7 @@ cargo xtask demo           a control plane, a chart repository, the operator and
 cargo xtask demo --once    the same as a script: install, change, upgrade, failing upgrade, uninstall; exits 0 if each step ended as it says
 cargo xtask cluster        a control plane alone, until Ctrl-C, to try things on or to test against
 cargo xtask test [STAGE…]  what CI runs; all stages, or those named: format, lint, unit, cases, charts, e2e
+cargo xtask bench [PART…]  renders beside Helm's engine, in one table; all parts, or those named: render, cold, memory, allocations, command, releases
 cargo xtask crds           writes config/crd and charts/pintle/crds from the types";
 
 fn main() -> ExitCode {
@@ -26,6 +28,7 @@ fn main() -> ExitCode {
         ["demo", "--once"] => story::run(),
         ["cluster"] => demo::cluster(),
         ["test", stages @ ..] => test::run(stages),
+        ["bench", parts @ ..] => bench::run(parts),
         ["crds"] => crds::run(),
         ["help" | "--help" | "-h"] => {
             println!("{USAGE}");

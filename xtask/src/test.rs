@@ -158,7 +158,7 @@ fn e2e() -> Result<Outcome> {
 }
 
 /// What lies beside the project where it is developed, and is not part of it.
-fn shared(file: &str) -> Option<std::path::PathBuf> {
+pub(crate) fn shared(file: &str) -> Option<std::path::PathBuf> {
     let path = root().join("../shared").join(file);
     path.exists().then_some(path)
 }
@@ -167,6 +167,6 @@ fn absent(what: &str) -> Result<Outcome> {
     Ok(Outcome::Skipped(format!("../shared/{what} is not here")))
 }
 
-fn target() -> std::path::PathBuf {
+pub(crate) fn target() -> std::path::PathBuf {
     std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| root().join("target"), |folder| Path::new(&folder).to_owned())
 }
