@@ -1,6 +1,8 @@
 //! What a document says about itself, read without building the rest of it. Most of a manifest is text that nobody here
 //! asks for; only what is out of the ordinary (anchors, tags, odd keys, mistakes) is left to the full reader.
 
+mod lines;
+
 use super::{convert::yaml_limits, manifest::ManifestDoc};
 use pintle_yaml::parser::{EventKind, Events, Style};
 
@@ -38,6 +40,10 @@ const KEYS: [(Scope, &[u8], Field); 6] = [
 
 /// The head of a document of the ordinary kind; nothing if the full reader has to look.
 pub(super) fn read(path: &str, doc: &str) -> Option<ManifestDoc> {
+    lines::read(path, doc).or_else(|| read_events(path, doc))
+}
+
+fn read_events(path: &str, doc: &str) -> Option<ManifestDoc> {
     let limits = yaml_limits();
     let text = pintle_yaml::utf8(doc.as_bytes(), &limits).ok()?;
     let mut events = Events::new(&text, &limits);
@@ -148,9 +154,9 @@ fn field_of(scope: Scope, key: &[u8]) -> Option<Field> {
     Some(Field::Other)
 }
 
-/// Numbers that JSON has not.
+/// Numbers that JSON has not: `.inf`, `.nan`, and whatever else begins like them.
 fn is_odd(text: &[u8]) -> bool {
-    matches!(text, [b'.', ..] | [b'+' | b'-', b'.', ..])
+    matches!(text, [b'.', b'i' | b'I' | b'n' | b'N', ..] | [b'+' | b'-', b'.', ..])
 }
 
 /// Plain keys that are null, or merge.
@@ -158,13 +164,10 @@ fn is_no_key(text: &[u8]) -> bool {
     matches!(text, b"" | b"~" | b"null" | b"Null" | b"NULL" | b"<<")
 }
 
-/// The text of a scalar that is certainly text, or absent.
+/// The text of a scalar that is text, or absent.
 fn scalar(text: &[u8], style: Style) -> Option<String> {
-    if style == Style::Plain && !text.is_empty() {
-        let words = ["y", "n", "yes", "no", "on", "off", "true", "false", "null"];
-        if !text[0].is_ascii_alphabetic() || words.iter().any(|w| w.as_bytes().eq_ignore_ascii_case(text)) {
-            return None;
-        }
+    if style == Style::Plain && !text.is_empty() && !pintle_yaml::reads_as_text(text) {
+        return None;
     }
     std::str::from_utf8(text).ok().map(str::to_owned)
 }

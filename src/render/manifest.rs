@@ -430,6 +430,53 @@ mod tests {
     }
 
     #[test]
+    fn spoilt_documents_are_read_alike_or_left_alone() {
+        let doc = "apiVersion: apps/v1 # x\nkind: Job\nmetadata:\n  name: \"a\"\n  annotations:\n    a/b: 1.2.3\n  labels: {}\n\
+                   spec:\n  list:\n  - a: [x, \"y\"]\n    b: |-\n      text: - {\n\n       more\n  - -x.y\n  - words that\n    go on\n\
+                   \x20 text: 'quoted\n    lines' # z\n  own:\n    {}\n  empty:\n";
+        let bits = [
+            "\n",
+            " ",
+            "\t",
+            ":",
+            ": ",
+            "#",
+            " #",
+            "- ",
+            "'",
+            "\"",
+            "|",
+            "[",
+            "]",
+            "{",
+            ",",
+            "&a ",
+            "*a",
+            "!",
+            "?",
+            "%",
+            "\\",
+            "~",
+            "é",
+            "\u{85}",
+            "kind: x\n",
+            "---",
+            "\n...\n",
+        ];
+        let mut read = 0;
+        for bit in bits {
+            for at in 0..=doc.len() {
+                let spoilt = [&doc[..at], bit, &doc[at..]].concat();
+                if let Some(head) = super::super::head::read("p", &spoilt) {
+                    read += 1;
+                    assert_eq!(Ok(head), full_head("p", &spoilt), "{spoilt}");
+                }
+            }
+        }
+        assert!(read > 1000, "{read}");
+    }
+
+    #[test]
     fn what_is_no_object_is_refused() {
         for (text, want) in [
             (

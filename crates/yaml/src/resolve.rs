@@ -37,6 +37,11 @@ pub(crate) fn v2(text: &[u8], timestamps: bool) -> Scalar {
     }
 }
 
+/// Whether a plain scalar stands for its own text, as far as JSON goes: timestamps do too.
+pub fn reads_as_text(text: &[u8]) -> bool {
+    matches!(v2(text, true), Scalar::Str | Scalar::Timestamp)
+}
+
 /// How go-yaml v3 reads a plain scalar into an interface.
 pub(crate) fn v3(text: &[u8]) -> Scalar {
     common(text, true)
