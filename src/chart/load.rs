@@ -229,14 +229,32 @@ fn unpack(bytes: &[u8], budget: &mut Budget) -> Result<Vec<File>, Error> {
         let name = entry_name(&raw)?;
         budget.file(&name, entry.size())?;
         let size = entry.size();
-        let mut data = Vec::new();
-        entry.take(size).read_to_end(&mut data).map_err(broken)?;
-        if (data.len() as u64) < size && !kind.is_symlink() && !kind.is_hard_link() {
+        let (data, read) = read_data(entry, size).map_err(broken)?;
+        if (read as u64) < size && !kind.is_symlink() && !kind.is_hard_link() {
             return Err(broken(io::ErrorKind::UnexpectedEof.into()));
         }
+        let data = if read < data.len() { data[..read].into() } else { data };
         files.push(File { name: name.into(), data: without_bom(data) });
     }
     if files.is_empty() { Err(Error::Empty) } else { Ok(files) }
+}
+
+/// Reads so many bytes, which are known to be few enough, into the place where they stay; says how many there were.
+fn read_data(mut from: impl Read, size: u64) -> io::Result<(Arc<[u8]>, usize)> {
+    let size = usize::try_from(size).map_err(io::Error::other)?;
+    let mut data: Arc<[u8]> = std::iter::repeat_n(0, size).collect();
+    let mut read = 0;
+    if let Some(place) = Arc::get_mut(&mut data) {
+        while read < size {
+            match from.read(&mut place[read..]) {
+                Ok(0) => break,
+                Ok(count) => read += count,
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) => return Err(error),
+            }
+        }
+    }
+    Ok((data, read))
 }
 
 /// The path inside the chart: the first component goes, whatever it is called, and nothing leads outside.
@@ -273,10 +291,10 @@ fn entry_name(raw: &str) -> Result<String, Error> {
     Ok(name)
 }
 
-fn without_bom(data: Vec<u8>) -> Arc<[u8]> {
+fn without_bom(data: Arc<[u8]>) -> Arc<[u8]> {
     match data.strip_prefix(b"\xef\xbb\xbf") {
         Some(rest) => rest.into(),
-        None => data.into(),
+        None => data,
     }
 }
 
@@ -323,7 +341,7 @@ fn walk(
         std::fs::File::open(&path)
             .and_then(|file| file.take(about.len()).read_to_end(&mut data))
             .map_err(named(&path))?;
-        files.push(File { name: name.into(), data: without_bom(data) });
+        files.push(File { name: name.into(), data: without_bom(data.into()) });
     }
     Ok(())
 }

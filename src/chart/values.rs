@@ -37,7 +37,7 @@ pub fn deep_copy(value: &Value) -> Value {
 
 /// [`deep_copy`] of a map.
 pub fn deep_copy_map(map: &Map) -> Map {
-    Map::of(map.kind(), map.entries().iter().map(|(k, v)| (k.clone(), deep_copy(v))).collect())
+    map.map_values(|value| Some(deep_copy(value)))
 }
 
 /// The computed values: the user's over the defaults of the chart and of all charts in it.
@@ -213,13 +213,9 @@ impl Pass<'_> {
 
 fn copy_without_nulls(value: &Value) -> Value {
     match value {
-        Value::Map(map) => Value::Map(
-            map.entries()
-                .iter()
-                .filter(|(_, v)| !matches!(v, Value::Nil))
-                .map(|(k, v)| (k.clone(), copy_without_nulls(v)))
-                .collect(),
-        ),
+        Value::Map(map) => {
+            Value::Map(map.map_values(|value| (!matches!(value, Value::Nil)).then(|| copy_without_nulls(value))))
+        }
         other => deep_copy(other),
     }
 }

@@ -4,7 +4,7 @@ use crate::chart::File;
 use base64::{Engine, engine::general_purpose::STANDARD};
 use pintle_golib::glob::Glob;
 use pintle_value::{CallError, List, ListKind, Map, MapKind, Method, Named, Value};
-use std::rc::Rc;
+use std::sync::Arc;
 
 static FILES: Named = Named {
     go_name: "engine.files",
@@ -25,15 +25,15 @@ static FILES: Named = Named {
 
 /// The object for these files.
 pub(super) fn of(files: &[File]) -> Map {
-    let entries = files.iter().map(|f| (f.name.as_ref().into(), Value::Bytes(Rc::from(&*f.data)))).collect();
+    let entries = files.iter().map(|f| (f.name.as_ref().into(), Value::Bytes(Arc::clone(&f.data)))).collect();
     Map::of(MapKind::Named(&FILES), entries)
 }
 
-fn data(files: &Value, args: &[Value]) -> Rc<[u8]> {
+fn data(files: &Value, args: &[Value]) -> Arc<[u8]> {
     let name = args.first().and_then(Value::as_bytes).unwrap_or_default();
     match files.as_map().and_then(|map| map.get(name)) {
         Some(Value::Bytes(data)) => data,
-        _ => Rc::default(),
+        _ => Arc::default(),
     }
 }
 

@@ -114,14 +114,16 @@ pub struct Environment {
     /// Whether `fail` and `required` let everything pass, as when a chart is linted.
     pub lint: bool,
     /// How often each named template is being included just now.
-    pub(super) including: RefCell<HashMap<String, usize>>,
+    pub(super) including: RefCell<HashMap<Box<[u8]>, usize>>,
     /// Regular expressions compiled so far.
     pub(super) patterns: RefCell<HashMap<Box<[u8]>, Rc<Regex>>>,
+    /// Which versions fit which constraints: charts ask for the cluster's version again and again.
+    pub(super) versions: RefCell<HashMap<Box<[u8]>, bool>>,
 }
 
 impl Environment {
     /// An environment around this host.
     pub fn new(host: Arc<dyn Host>, lint: bool) -> Self {
-        Self { host, lint, including: RefCell::default(), patterns: RefCell::default() }
+        Self { host, lint, including: RefCell::default(), patterns: RefCell::default(), versions: RefCell::default() }
     }
 }

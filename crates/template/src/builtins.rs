@@ -155,7 +155,7 @@ fn slice(item: &Value, indexes: &[Value]) -> Answer {
     }
     Ok(match item {
         Value::String(text) => Value::str(&text[start..end]),
-        Value::Bytes(bytes) => Value::Bytes(Rc::from(&bytes[start..end])),
+        Value::Bytes(bytes) => Value::Bytes(bytes[start..end].into()),
         Value::List(list) => Value::List(List::of(list.kind(), list.items()[start..end].to_vec())),
         other => other.clone(),
     })

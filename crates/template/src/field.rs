@@ -3,7 +3,7 @@
 use crate::methods::{DURATION_METHODS, TIME_METHODS};
 use crate::run::MissingKey;
 use pintle_value::{CallError, List, ListKind, Map, MapKind, Method, Object, Value};
-use std::rc::Rc;
+use std::{cell::Cell, rc::Rc};
 
 /// A value, and whether Go would know it as an `interface {}` here: then a nil is a nil interface and no invalid value.
 #[derive(Clone, Default)]
@@ -67,12 +67,12 @@ pub(crate) enum FieldError {
     Call(String, CallError),
 }
 
-/// The field, key or method without arguments of this name.
-pub(crate) fn field(receiver: &Slot, name: &str, missing: MissingKey) -> Result<Slot, FieldError> {
+/// The field, key or method without arguments of this name. The hint is where in a map it was last.
+pub(crate) fn field(receiver: &Slot, name: &str, missing: MissingKey, hint: &Cell<u32>) -> Result<Slot, FieldError> {
     let message = |text: String| Err(FieldError::Message(text));
     match &receiver.value {
         // The common case first: values are plain maps.
-        Value::Map(map) if matches!(map.kind(), MapKind::Any) => key(map, name, missing),
+        Value::Map(map) if matches!(map.kind(), MapKind::Any) => key(map, name, missing, hint),
         Value::Nil if receiver.interface => message(format!("nil pointer evaluating interface {{}}.{name}")),
         Value::Nil => match missing {
             MissingKey::Zero => Ok(Slot::default()),
@@ -92,7 +92,7 @@ pub(crate) fn field(receiver: &Slot, name: &str, missing: MissingKey) -> Result<
                 };
             }
             match value {
-                Value::Map(map) => key(map, name, missing),
+                Value::Map(map) => key(map, name, missing, hint),
                 Value::Object(object) => match object.field(name) {
                     Some(value) => Ok(Slot::plain(value)),
                     None => message(no_field(object, receiver, name)),
@@ -103,9 +103,9 @@ pub(crate) fn field(receiver: &Slot, name: &str, missing: MissingKey) -> Result<
     }
 }
 
-fn key(map: &Map, name: &str, missing: MissingKey) -> Result<Slot, FieldError> {
+fn key(map: &Map, name: &str, missing: MissingKey, hint: &Cell<u32>) -> Result<Slot, FieldError> {
     let kind = map.kind();
-    if let Some(value) = map.get(name.as_bytes()) {
+    if let Some(value) = map.get_near(name.as_bytes(), hint) {
         return Ok(Slot { value, interface: holds_interfaces(kind) });
     }
     match missing {
@@ -135,7 +135,7 @@ pub(crate) fn zero_element(kind: MapKind) -> Slot {
     match element {
         "interface {}" => Slot { value: Value::Nil, interface: true },
         "string" => Slot::plain(Value::str("")),
-        "[]uint8" => Slot::plain(Value::Bytes(Rc::from(&[][..]))),
+        "[]uint8" => Slot::plain(Value::Bytes([].into())),
         "[]interface {}" => Slot::plain(Value::List(List::nil(ListKind::Any))),
         "map[string]interface {}" => Slot::plain(Value::Map(Map::nil(MapKind::Any))),
         _ => Slot::default(),

@@ -12,7 +12,7 @@ use crate::program::{Body, INHERIT, Literal, NO_SLOT, Names, Op, Template};
 use crate::run::{Call, Environment, Loaded, State, limit_message, thaw};
 use pintle_golib::time::Duration;
 use pintle_value::{List, ListKind, MapKind, Str, Value, fmt};
-use std::{mem, rc::Rc};
+use std::{mem, rc::Rc, sync::Arc};
 
 /// How many bytes a function's text may have for one step.
 const BYTES_PER_STEP: u64 = 64;
@@ -20,7 +20,7 @@ const BYTES_PER_STEP: u64 = 64;
 /// What a loop goes through.
 enum Items {
     List { list: List, at: usize, length: usize, interface: bool },
-    Bytes { bytes: Rc<[u8]>, at: usize },
+    Bytes { bytes: Arc<[u8]>, at: usize },
     Map { entries: std::vec::IntoIter<(Str, Value)>, interface: bool },
     Count { at: u64, end: u64, make: fn(u64) -> Value },
 }
@@ -286,14 +286,14 @@ impl Execution<'_, '_> {
         &mut self.machine.variables[self.base + slot as usize]
     }
 
-    fn walk(&self, template: &Template, receiver: &Slot, names: Names) -> Result<Slot, Failure> {
+    fn walk(&self, loaded: &Loaded, receiver: &Slot, names: Names) -> Result<Slot, Failure> {
         let missing = self.environment.options.missing_key;
-        let first = names.first as usize;
-        let row = &template.names[first..first + names.count as usize];
-        let Some((name, rest)) = row.split_first() else { return Ok(receiver.clone()) };
-        let mut value = field(receiver, name, missing)?;
-        for name in rest {
-            value = field(&value, name, missing)?;
+        let row = names.first as usize..(names.first + names.count) as usize;
+        let mut row = loaded.template.names[row.clone()].iter().zip(&loaded.hints[row]);
+        let Some((name, hint)) = row.next() else { return Ok(receiver.clone()) };
+        let mut value = field(receiver, name, missing, hint)?;
+        for (name, hint) in row {
+            value = field(&value, name, missing, hint)?;
         }
         Ok(value)
     }
@@ -312,18 +312,18 @@ impl Execution<'_, '_> {
                 }
                 Op::DotPath(names) => {
                     self.at = step;
-                    let value = self.walk(template, &self.dot, names)?;
+                    let value = self.walk(loaded, &self.dot, names)?;
                     self.push(value);
                 }
                 Op::VariablePath { slot, names } => {
                     self.at = step;
                     let receiver = &self.machine.variables[self.base + slot as usize];
-                    let value = self.walk(template, receiver, names)?;
+                    let value = self.walk(loaded, receiver, names)?;
                     self.push(value);
                 }
                 Op::TopPath(names) => {
                     let receiver = Slot { interface: self.interface, value: self.pop() };
-                    match self.walk(template, &receiver, names) {
+                    match self.walk(loaded, &receiver, names) {
                         Ok(value) => self.push(value),
                         // Only a method's error is at this node; the others are where the receiver was computed.
                         Err(failure) if matches!(*failure.0, FailureKind::Message(_)) => {

@@ -7,10 +7,10 @@ use crate::machine::Machine;
 use crate::program::{Constant, Template};
 use crate::set::Set;
 use pintle_golib::time::Duration;
-use pintle_value::Value;
+use pintle_value::{Str, Value};
 use std::{
     any::Any,
-    cell::RefCell,
+    cell::{Cell, RefCell},
     collections::HashMap,
     rc::Rc,
     sync::{
@@ -77,12 +77,15 @@ pub(crate) struct Environment<'a> {
 pub(crate) struct Loaded {
     pub(crate) template: Arc<Template>,
     constants: RefCell<Vec<Value>>,
+    /// For each of the names, where in a map it was last found: values mostly have the same keys.
+    pub(crate) hints: Box<[Cell<u32>]>,
 }
 
 impl Loaded {
     fn new(template: Arc<Template>) -> Rc<Self> {
         let constants = RefCell::new(vec![Value::Nil; template.constants.len()]);
-        Rc::new(Self { template, constants })
+        let hints = vec![Cell::new(0); template.names.len()].into();
+        Rc::new(Self { template, constants, hints })
     }
 
     pub(crate) fn constant(&self, at: u32) -> Value {
@@ -117,6 +120,9 @@ struct Layer {
 /// Texts kept compiled within a run, in bytes.
 const TEXT_CACHE: usize = 16 << 20;
 
+/// The largest buffer that is kept for the next output, in bytes.
+const KEPT_OUTPUT: usize = 256 << 10;
+
 /// How often the flag for cancelling is looked at, in steps.
 const POLL: u32 = 1024;
 
@@ -133,6 +139,8 @@ pub(crate) struct State {
     texts_size: usize,
     top: Rc<str>,
     machines: Vec<Machine>,
+    /// Empty buffers that outputs of functions are written to, before their size is known.
+    outputs: Vec<Vec<u8>>,
 }
 
 impl State {
@@ -241,6 +249,7 @@ impl<'a> Run<'a> {
             texts_size: 0,
             top: Rc::from(""),
             machines: Vec::new(),
+            outputs: Vec::new(),
         };
         Self { environment: Environment { set, functions, host, options }, state }
     }
@@ -332,12 +341,17 @@ impl<'a> Call<'a> {
     ///
     /// # Errors
     /// What the template meets.
-    pub fn execute(&mut self, name: &[u8], data: Value) -> Result<Vec<u8>, Box<Error>> {
+    pub fn execute(&mut self, name: &[u8], data: Value) -> Result<Str, Box<Error>> {
         let found = self.state.find(&self.environment, name);
         let target = found.ok_or_else(|| no_template(&self.environment, self.state, name))?;
-        let mut out = Vec::new();
+        let mut out = self.state.outputs.pop().unwrap_or_default();
         self.state.execute(self.environment, target, data, &mut out)?;
-        Ok(out)
+        let text = Str::from(&*out);
+        if out.capacity() <= KEPT_OUTPUT {
+            out.clear();
+            self.state.outputs.push(out);
+        }
+        Ok(text)
     }
 
     /// Compiles a text under a name and executes it. It sees all templates of the run; what it defines is seen by what

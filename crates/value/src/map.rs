@@ -74,6 +74,18 @@ impl Map {
                 same
             });
         }
+        Self::sorted(kind, entries)
+    }
+
+    /// A map of the same type with the same keys, of which each has what is made of its value; nothing drops it.
+    pub fn map_values(&self, mut make: impl FnMut(&Value) -> Option<Value>) -> Self {
+        let mut kept = Vec::with_capacity(self.len());
+        kept.extend(self.entries().iter().filter_map(|(k, v)| Some((k.clone(), make(v)?))));
+        Self::sorted(self.0.kind, kept)
+    }
+
+    /// A map of entries that are sorted by key, each there once.
+    fn sorted(kind: MapKind, entries: Vec<(Str, Value)>) -> Self {
         Self(Rc::new(MapData {
             kind,
             nil: false,
@@ -135,6 +147,19 @@ impl Map {
     pub fn get(&self, key: &[u8]) -> Option<Value> {
         let entries = self.data().borrow();
         entries.binary_search_by(|(k, _)| k.as_bytes().cmp(key)).ok().map(|at| entries[at].1.clone())
+    }
+
+    /// The value of a key, if there. It is looked for first where the hint says, and the hint then says where it was.
+    pub fn get_near(&self, key: &[u8], hint: &Cell<u32>) -> Option<Value> {
+        let entries = self.data().borrow();
+        if let Some((found, value)) = entries.get(hint.get() as usize)
+            && found.as_bytes() == key
+        {
+            return Some(value.clone());
+        }
+        let at = entries.binary_search_by(|(k, _)| k.as_bytes().cmp(key)).ok()?;
+        hint.set(u32::try_from(at).unwrap_or_default());
+        Some(entries[at].1.clone())
     }
 
     /// Whether the key is there.

@@ -2,7 +2,7 @@
 
 use crate::{List, ListKind, Map, MapKind, Object, Str};
 use pintle_golib::time::{Duration, Time};
-use std::{fmt, rc::Rc};
+use std::{fmt, rc::Rc, sync::Arc};
 
 /// Go's `reflect.Kind`, as `kindOf` names it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -45,8 +45,8 @@ pub enum Value {
     Complex128(Rc<(f64, f64)>),
     /// `string`
     String(Str),
-    /// `[]uint8`
-    Bytes(Rc<[u8]>),
+    /// `[]uint8`. Threads may share them: a chart's files are not copied for each render.
+    Bytes(Arc<[u8]>),
     /// a slice
     List(List),
     /// a map with string keys

@@ -167,22 +167,25 @@ fn from_toml(_: &mut Call<'_>, args: &[Value]) -> Answer {
 
 fn include(call: &mut Call<'_>, args: &[Value]) -> Answer {
     let name = text(args, 0);
-    let key = std::string::String::from_utf8_lossy(name).into_owned();
     {
         let mut including = environment(call)?.including.borrow_mut();
-        let count = including.entry(key.clone()).or_default();
-        if *count > MAX_INCLUDES {
-            return Err(
-                format!("rendering template has a nested reference name: {key}: unable to execute template").into()
-            );
+        match including.get_mut(name) {
+            None => drop(including.insert(name.into(), 1)),
+            Some(count) if *count > MAX_INCLUDES => {
+                let name = std::string::String::from_utf8_lossy(name);
+                return Err(format!(
+                    "rendering template has a nested reference name: {name}: unable to execute template"
+                )
+                .into());
+            }
+            Some(count) => *count += 1,
         }
-        *count += 1;
     }
     let result = call.execute(name, any(args, 1).clone());
-    if let Some(count) = environment(call)?.including.borrow_mut().get_mut(&key) {
+    if let Some(count) = environment(call)?.including.borrow_mut().get_mut(name) {
         *count -= 1;
     }
-    string_answer(result?)
+    Ok(Value::String(result?))
 }
 
 fn tpl(call: &mut Call<'_>, args: &[Value]) -> Answer {

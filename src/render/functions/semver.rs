@@ -1,6 +1,10 @@
 //! Versions: `semver`, `semverCompare`, and what a version answers.
 
-use super::{Answer, argument::text, fixed};
+use super::{
+    Answer,
+    argument::{environment, text},
+    fixed,
+};
 use pintle_golib::semver::{Constraint, Version};
 use pintle_template::{Call, Func, FuncError, Type::String};
 use pintle_value::{CallError, Object, Value};
@@ -17,10 +21,24 @@ fn semver(_: &mut Call<'_>, args: &[Value]) -> Answer {
     Ok(Value::Object(Rc::new(VersionObject { version: version(text(args, 0))?, pointer: true })))
 }
 
-fn compare(_: &mut Call<'_>, args: &[Value]) -> Answer {
+/// How many answers a render keeps.
+const KEPT_ANSWERS: usize = 256;
+
+fn compare(call: &mut Call<'_>, args: &[Value]) -> Answer {
+    let key = [text(args, 0), b"\0", text(args, 1)].concat();
+    let known = &environment(call)?.versions;
+    if let Some(fits) = known.borrow().get(&*key) {
+        return Ok(Value::Bool(*fits));
+    }
     let constraint = Constraint::parse(&std::string::String::from_utf8_lossy(text(args, 0)));
     let constraint = constraint.map_err(|e| FuncError::from(e.to_string()))?;
-    Ok(Value::Bool(constraint.check(&version(text(args, 1))?)))
+    let fits = constraint.check(&version(text(args, 1))?);
+    let mut known = known.borrow_mut();
+    if known.len() >= KEPT_ANSWERS {
+        known.clear();
+    }
+    known.insert(key.into(), fits);
+    Ok(Value::Bool(fits))
 }
 
 /// A `*semver.Version`, or a `semver.Version` where a method returned one.

@@ -6,7 +6,7 @@ use crate::field::{FieldError, Slot, field};
 use crate::program::{Body, INHERIT, Names, Op, Template};
 use crate::run::MissingKey;
 use pintle_value::Value;
-use std::borrow::Cow;
+use std::{borrow::Cow, cell::Cell};
 
 /// How many hints there are at most about the paths of one step.
 const MOST: usize = 3;
@@ -104,7 +104,7 @@ impl Scene<'_> {
             if let Value::Nil = value.value {
                 break Some(Hint::Null { path: shown(at) });
             }
-            match field(&value, name, MissingKey::Zero) {
+            match field(&value, name, MissingKey::Zero, &Cell::default()) {
                 Ok(next) => {
                     let absent = match &value.value {
                         Value::Map(map) => !map.contains(name.as_bytes()),
