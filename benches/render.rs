@@ -17,7 +17,7 @@ fn renders(criterion: &mut Criterion) {
         let name = chart.file_name().unwrap_or_default().to_string_lossy().into_owned();
         let source = Source { chart, values: None };
         let (Ok(compiled), Ok(user)) = (source.compiled(), source.user()) else {
-            println!("{name}: cannot be loaded, skipped");
+            eprintln!("{name}: cannot be loaded, skipped");
             continue;
         };
         let mut group = criterion.benchmark_group(name);

@@ -22,6 +22,7 @@ import (
 	"strings"
 	"sync"
 	"sync/atomic"
+	"syscall"
 	"time"
 
 	"helm.sh/helm/v4/pkg/chart/common"
@@ -117,6 +118,10 @@ func measure(mode string, limit time.Duration, from source) error {
 		return err
 	}
 	runs := []time.Duration{}
+	before, err := processor()
+	if err != nil {
+		return err
+	}
 	for start := time.Now(); time.Since(start) < limit || len(runs) < 3; {
 		run := time.Now()
 		if _, err := work(); err != nil {
@@ -124,10 +129,22 @@ func measure(mode string, limit time.Duration, from source) error {
 		}
 		runs = append(runs, time.Since(run))
 	}
+	after, err := processor()
+	if err != nil {
+		return err
+	}
 	slices.Sort(runs)
 	return answer(map[string]any{
-		"runs": len(runs), "median_ns": runs[len(runs)/2].Nanoseconds(), "best_ns": runs[0].Nanoseconds(), "bytes": size(files),
+		"cpu_ns": (after - before).Nanoseconds() / int64(len(runs)),
+		"runs":   len(runs), "median_ns": runs[len(runs)/2].Nanoseconds(), "best_ns": runs[0].Nanoseconds(), "bytes": size(files),
 	})
+}
+
+// processor is the time that all threads of the process had a processor, those that collect garbage too.
+func processor() (time.Duration, error) {
+	var usage syscall.Rusage
+	err := syscall.Getrusage(syscall.RUSAGE_SELF, &usage)
+	return time.Duration(usage.Utime.Nano() + usage.Stime.Nano()), err
 }
 
 // peak is the most memory that the process had at once, in KiB.

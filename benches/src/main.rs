@@ -47,16 +47,23 @@ fn time(mode: Mode, limit: Duration, source: &Source) -> Result<()> {
     let (files, _) = render_files(&request(&compiled, &user, "rel"))?;
     let bytes: usize = files.iter().map(|(_, text)| text.len()).sum();
     let mut runs = Vec::new();
-    let start = Instant::now();
+    let (start, before) = (Instant::now(), processor()?);
     while start.elapsed() < limit || runs.len() < 3 {
         let run = Instant::now();
         mode.run(source, &compiled, &user)?;
         runs.push(run.elapsed());
     }
+    let cpu = (processor()? - before) / u64::try_from(runs.len())?;
     runs.sort();
     let (median, best) = (runs[runs.len() / 2].as_nanos(), runs[0].as_nanos());
-    println!(r#"{{"runs":{},"median_ns":{median},"best_ns":{best},"bytes":{bytes}}}"#, runs.len());
+    println!(r#"{{"cpu_ns":{cpu},"runs":{},"median_ns":{median},"best_ns":{best},"bytes":{bytes}}}"#, runs.len());
     Ok(())
+}
+
+/// The time that this thread had a processor, in ns: it is the only one that renders.
+fn processor() -> Result<u64> {
+    let told = std::fs::read_to_string("/proc/thread-self/schedstat")?;
+    Ok(told.split(' ').next().context("no processor time")?.parse()?)
 }
 
 /// The most memory that the process had at once, in KiB.
