@@ -59,6 +59,8 @@ impl CompiledChart {
 /// A file that is a template.
 struct Source<'a> {
     name: String,
+    /// How many slashes the name has.
+    depth: usize,
     file: &'a File,
     scope: usize,
 }
@@ -77,11 +79,11 @@ fn sources<'a>(scopes: &'a [ChartScope<'a>]) -> Vec<Source<'a>> {
             if library && !base(&file.name).starts_with('_') {
                 continue;
             }
-            sources.push(Source { name: format!("{}/{}", scope.path, file.name), file, scope: at });
+            let name = format!("{}/{}", scope.path, file.name);
+            sources.push(Source { depth: name.bytes().filter(|b| *b == b'/').count(), name, file, scope: at });
         }
     }
-    let depth = |s: &Source<'_>| s.name.bytes().filter(|b| *b == b'/').count();
-    sources.sort_by(|a, b| depth(b).cmp(&depth(a)).then_with(|| b.name.cmp(&a.name)));
+    sources.sort_by(|a, b| b.depth.cmp(&a.depth).then_with(|| b.name.cmp(&a.name)));
     // Two files of one name: one of them wins, as in Helm's map.
     sources.dedup_by(|later, earlier| later.name == earlier.name);
     sources
@@ -125,7 +127,7 @@ fn go_templates(
         }
         let scope = &scopes[source.scope];
         scope.dot.insert("Template", scope::template(&source.name, &scope.path));
-        let mut out = Vec::new();
+        let mut out = Vec::with_capacity(source.file.data.len());
         run.execute(&source.name, dots[source.scope].clone(), &mut out).map_err(|e| failure::of_execution(&e))?;
         files.push((source.name.clone(), without_no_value(out)));
     }
@@ -135,5 +137,5 @@ fn go_templates(
 /// What is missing prints as `<no value>`, which Helm takes out of every file.
 fn without_no_value(out: Vec<u8>) -> String {
     let text = String::from_utf8(out).unwrap_or_else(|e| String::from_utf8_lossy(e.as_bytes()).into_owned());
-    if text.contains("<no value>") { text.replace("<no value>", "") } else { text }
+    if memchr::memmem::find(text.as_bytes(), b"<no value>").is_some() { text.replace("<no value>", "") } else { text }
 }

@@ -242,7 +242,7 @@ fn separator(text: &str) -> Option<usize> {
     if text.starts_with("---") {
         return Some(0);
     }
-    text.find("\n---").map(|at| at + 1)
+    memchr::memmem::find(text.as_bytes(), b"\n---").map(|at| at + 1)
 }
 
 /// Reads what a document says about itself.

@@ -9,7 +9,8 @@ use crate::lexer::print_node;
 use crate::number::{Ideal, Number};
 use crate::parser;
 use crate::program::{Body, Constant, INHERIT, Literal, NO_SLOT, Names, Op, Site, Template, print_site};
-use std::{collections::HashMap, sync::Arc};
+use foldhash::HashMap;
+use std::sync::Arc;
 
 impl Template {
     /// Parses and compiles a file.
@@ -22,9 +23,9 @@ impl Template {
         let mut file = File {
             source: &source,
             functions,
-            name_rows: HashMap::new(),
-            text_constants: HashMap::new(),
-            bound: HashMap::new(),
+            name_rows: HashMap::default(),
+            text_constants: HashMap::default(),
+            bound: HashMap::default(),
             names: Vec::new(),
             templates: Vec::new(),
             constants: Vec::new(),

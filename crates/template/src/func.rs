@@ -2,8 +2,8 @@
 //! and a Rust body.
 
 use crate::{Call, Diagnosis, Error};
+use foldhash::HashMap;
 use pintle_value::Value;
-use std::collections::HashMap;
 
 /// The Go type of a parameter.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -160,7 +160,10 @@ impl<'s> Lexer<'s> {
 
     fn emit(&mut self, kind: Kind, start: usize) -> Token {
         let line = self.line;
-        self.line += newlines(&self.source[start..self.at]);
+        // No other token goes on over the end of a line.
+        if matches!(kind, Kind::Text | Kind::Space | Kind::RawString) {
+            self.line += newlines(&self.source[start..self.at]);
+        }
         self.token(kind, start, line)
     }
 
@@ -386,8 +389,12 @@ impl<'s> Lexer<'s> {
 
     fn skip_alphanumeric(&mut self) {
         loop {
+            self.at += self.rest().iter().take_while(|b| b.is_ascii_alphanumeric() || **b == b'_').count();
+            if self.rest().first().is_none_or(u8::is_ascii) {
+                return;
+            }
             let (rune, width) = unicode::decode(self.rest());
-            if width == 0 || !is_alphanumeric(rune) {
+            if !is_alphanumeric(rune) {
                 return;
             }
             self.at += width;
@@ -501,19 +508,11 @@ fn code_point(rune: char) -> String {
 
 #[allow(clippy::cast_possible_truncation, clippy::naive_bytecount)]
 fn newlines(text: &[u8]) -> u32 {
-    text.iter().filter(|&&b| b == b'\n').count() as u32
+    memchr::memchr_iter(b'\n', text).count() as u32
 }
 
 fn find(text: &[u8], pair: &[u8]) -> Option<usize> {
-    let mut from = 0;
-    while let Some(offset) = text[from..].iter().position(|b| *b == pair[0]) {
-        let at = from + offset;
-        if text[at..].starts_with(pair) {
-            return Some(at);
-        }
-        from = at + 1;
-    }
-    None
+    memchr::memmem::find(text, pair)
 }
 
 trait TrimEnd {

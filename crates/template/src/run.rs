@@ -6,12 +6,12 @@ use crate::func::{FuncError, FunctionTable};
 use crate::machine::Machine;
 use crate::program::{Constant, Template};
 use crate::set::Set;
+use foldhash::HashMap;
 use pintle_golib::time::Duration;
 use pintle_value::{Str, Value};
 use std::{
     any::Any,
     cell::{Cell, RefCell},
-    collections::HashMap,
     rc::Rc,
     sync::{
         Arc,
@@ -245,7 +245,7 @@ impl<'a> Run<'a> {
             frames: 0,
             units: Vec::new(),
             layers: Vec::new(),
-            texts: HashMap::new(),
+            texts: HashMap::default(),
             texts_size: 0,
             top: Rc::from(""),
             machines: Vec::new(),
@@ -368,7 +368,7 @@ impl<'a> Call<'a> {
         }
         let loaded = self.compiled(name, text)?;
         let template = Arc::clone(&loaded.template);
-        let mut names = HashMap::new();
+        let mut names = HashMap::default();
         for (at, body) in (0..).zip(&template.bodies) {
             if !(body.is_blank && self.knows(&body.name)) {
                 names.insert(body.name.clone(), at);

@@ -1,7 +1,8 @@
 //! Templates that know each other: which name means which body.
 
 use crate::program::Template;
-use std::{collections::HashMap, sync::Arc};
+use foldhash::HashMap;
+use std::sync::Arc;
 
 /// Files under their names, linked: each may execute what any of them defines. Adding a file is cheap; it was parsed
 /// before.
@@ -15,7 +16,7 @@ pub struct Set {
 impl Set {
     /// An empty set. The name is what the error about a missing template shows; Helm's is `gotpl`.
     pub fn new(name: impl Into<String>) -> Self {
-        Self { name: name.into(), templates: Vec::new(), bodies: HashMap::new() }
+        Self { name: name.into(), templates: Vec::new(), bodies: HashMap::default() }
     }
 
     /// The set's name.
