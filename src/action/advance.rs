@@ -338,7 +338,7 @@ async fn apply(op: &mut Operation, at: &Workplace) -> Result<Progress, Error> {
 }
 
 fn rules(at: &Workplace) -> Rules {
-    Rules { wait_for_jobs: at.options.wait_for_jobs, ..Rules::default() }
+    Rules { wait_for_jobs: at.options.wait_for_jobs, checks: at.options.checks.clone(), ..Rules::default() }
 }
 
 async fn watch(targets: &[Target], at: &Workplace) -> Result<(), Error> {

@@ -46,6 +46,8 @@ pub struct Options {
     pub keep_history: bool,
     /// How many revisions stay; 0 is all.
     pub max_history: u32,
+    /// How objects of some kinds are found ready.
+    pub checks: Arc<[cluster::readiness::HealthCheck]>,
     /// Which tests run: all whose name is in the first list (if it is not empty) and not in the second.
     pub tests: (Vec<String>, Vec<String>),
 }

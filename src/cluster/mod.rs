@@ -8,6 +8,7 @@ mod diagnosis;
 mod discovery;
 pub mod drift;
 mod error;
+pub mod expression;
 mod gate;
 pub mod managers;
 mod manifest;

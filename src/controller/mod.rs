@@ -9,6 +9,7 @@ pub mod context;
 pub mod drift;
 pub mod events;
 pub(crate) mod eyes;
+pub mod health;
 pub mod leader;
 pub mod live;
 pub mod metrics;

@@ -1,6 +1,7 @@
 //! A HelmRelease's spec as the planner and the actions need it: names, defaults applied, one place for every default.
 
 use super::{
+    health,
     plan::{Policy, Strategy, Undo},
     resolve::Blocked,
 };
@@ -175,6 +176,8 @@ pub fn options(spec: &HelmReleaseSpec, action: Action) -> Options {
             DeletionPropagation::Orphan => Propagation::Orphan,
         },
         keep_history: uninstall.keep_history,
+        // A wrong check has been told of; what is under way goes on without it.
+        checks: health::checks(spec).unwrap_or_default(),
         max_history: spec.max_history.map_or(MAX_HISTORY, |n| u32::try_from(n).unwrap_or(0)),
         tests: (names(included), names(excluded)),
     }

@@ -3,6 +3,7 @@
 use super::{
     charts::Loaded,
     context::Context,
+    health,
     live::{Composed, Key, Live},
     policy, post_render,
     values::{self, Content},
@@ -88,6 +89,8 @@ pub async fn resolve(
     cluster: &Cluster,
 ) -> Result<Wanted, Blocked> {
     unsupported(release)?;
+    health::checks(&release.spec)?;
+    health::check_dependencies(&release.spec)?;
     dependencies(release, ctx)?;
     let (repository, entry) = locate(release, ctx)?;
     let composed = compose(release, live, cluster).await?;
@@ -128,9 +131,7 @@ fn unsupported(release: &HelmRelease) -> Result<(), Blocked> {
     for (field, set) in [
         ("spec.chartRef", spec.chart_ref.is_some()),
         ("spec.kubeConfig", spec.kube_config.is_some()),
-        ("spec.healthCheckExprs", !spec.health_check_exprs.is_empty()),
         ("spec.chart.spec.verify", spec.chart.as_ref().is_some_and(|c| c.spec.verify.is_some())),
-        ("spec.dependsOn[].readyExpr", spec.depends_on.iter().any(|d| d.ready_expr.is_some())),
     ] {
         if set {
             return Err(Blocked::for_good(
@@ -144,7 +145,7 @@ fn unsupported(release: &HelmRelease) -> Result<(), Blocked> {
 
 fn dependencies(release: &HelmRelease, ctx: &Context) -> Result<(), Blocked> {
     let own = release.metadata.namespace.as_deref().unwrap_or_default();
-    for dependency in &release.spec.depends_on {
+    for (at, dependency) in release.spec.depends_on.iter().enumerate() {
         let namespace = dependency.namespace.as_deref().unwrap_or(own);
         let name = format!("{namespace}/{}", dependency.name);
         let found = ctx.releases.get(&ObjectRef::new(&dependency.name).within(namespace));
@@ -154,6 +155,18 @@ fn dependencies(release: &HelmRelease, ctx: &Context) -> Result<(), Blocked> {
                 format!("dependency HelmRelease {name} does not exist"),
             ));
         };
+        // A condition of its own takes the place of the ordinary one, as in Flux.
+        match health::dependency_is_ready(release, at, &found)? {
+            Some(true) => continue,
+            Some(false) => {
+                let text = dependency.ready_expr.as_deref().unwrap_or_default();
+                return Err(Blocked::until_change(
+                    "DependencyNotReady",
+                    format!("dependency HelmRelease {name} is not ready: readyExpr is not true: {text}"),
+                ));
+            }
+            None => {}
+        }
         let status = found.status.as_ref();
         let current = status.is_some_and(|s| s.observed_generation == found.metadata.generation);
         let ready = status.is_some_and(|s| conditions::is_true(&s.conditions, conditions::READY));

@@ -64,22 +64,19 @@ pub fn repository_changed(ctx: &Context, alarm: &Alarm, repository: &HelmReposit
     repository_listed(ctx, alarm, &key);
 }
 
-/// A release became ready: those that depend on it and are not ready go on.
+/// A release became ready, or changed in a way that may matter to a condition: those that depend on it and are not ready go
+/// on.
 pub fn release_changed(ctx: &Context, alarm: &Alarm, changed: &HelmRelease) {
     let ready = changed.status.as_ref().is_some_and(|s| {
         s.observed_generation == changed.metadata.generation && conditions::is_true(&s.conditions, conditions::READY)
     });
-    if !ready {
-        return;
-    }
     let (namespace, name) = (changed.namespace().unwrap_or_default(), changed.name_any());
     for release in ctx.releases.state() {
         let own = release.namespace().unwrap_or_default();
-        let depends = release
-            .spec
-            .depends_on
-            .iter()
-            .any(|d| d.name == name && d.namespace.as_deref().unwrap_or(&own) == namespace);
+        let depends = release.spec.depends_on.iter().any(|d| {
+            let meant = d.name == name && d.namespace.as_deref().unwrap_or(&own) == namespace;
+            meant && (ready || d.ready_expr.is_some())
+        });
         let waits = release.status.as_ref().is_none_or(|s| !conditions::is_true(&s.conditions, conditions::READY));
         if depends && waits {
             alarm.wake(&Key { namespace: own, name: release.name_any() });

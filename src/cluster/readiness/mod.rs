@@ -1,18 +1,21 @@
 //! Whether an object is what its spec asks for, decided from the object alone.
 //!
-//! Two rule books, as in Helm: `Watcher` (kstatus' rules, Helm 4's `--wait`) and `Legacy` (Helm 3's), and a third for hooks.
+//! Two rule books, as in Helm: `Watcher` (kstatus' rules, Helm 4's `--wait`) and `Legacy` (Helm 3's), and a third for hooks;
+//! expressions of the release's owner come before them.
 //! Messages say what is missing and the reason that the cluster gives, because people read them when a wait runs out.
 
+mod custom;
 mod fields;
 mod hook;
 mod legacy;
 mod watcher;
 
-use std::fmt;
+use std::{fmt, sync::Arc};
 
 use jiff::Timestamp;
 use serde_json::Value;
 
+pub use custom::HealthCheck;
 pub(super) use fields::{container_troubles, failing_container};
 pub use hook::{HookOutcome, hook_outcome};
 
@@ -27,12 +30,14 @@ pub enum Strategy {
 }
 
 /// How to decide.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+#[derive(Clone, Debug, Default)]
 pub struct Rules {
     /// A Job is ready when it is complete, not when it has begun.
     pub wait_for_jobs: bool,
     /// Whose rules decide.
     pub strategy: Strategy,
+    /// Checks for some kinds, which come before the rules.
+    pub checks: Arc<[HealthCheck]>,
 }
 
 /// Where an object stands.
@@ -81,6 +86,9 @@ pub fn readiness_at(object: &Value, rules: &Rules, now: Timestamp) -> Readiness 
     if object.is_null() {
         return Readiness::Missing;
     }
+    if let Some(found) = custom::readiness(object, &rules.checks) {
+        return found;
+    }
     match rules.strategy {
         Strategy::Watcher => watcher::readiness(object, rules.wait_for_jobs, now),
         Strategy::Legacy => legacy::readiness(object, rules.wait_for_jobs),
@@ -110,8 +118,10 @@ mod tests {
         let mut wrong = Vec::new();
         for line in include_str!("cases.jsonl").lines() {
             let case: Value = serde_json::from_str(line).unwrap();
-            let judge =
-                |strategy, wait_for_jobs| word(&readiness_at(&case["object"], &Rules { wait_for_jobs, strategy }, now));
+            let judge = |strategy, wait_for_jobs| {
+                let rules = Rules { wait_for_jobs, strategy, ..Rules::default() };
+                word(&readiness_at(&case["object"], &rules, now))
+            };
             let hook = match hook_outcome(&case["object"]) {
                 HookOutcome::Running(_) => "Running",
                 HookOutcome::Succeeded => "Succeeded",
@@ -144,7 +154,7 @@ mod tests {
             let mut cases = cases.map(|line| serde_json::from_str::<Value>(line).unwrap());
             cases.find(|case| case["name"] == name).unwrap()["object"].clone()
         };
-        let rules = Rules { wait_for_jobs: true, strategy: Strategy::Watcher };
+        let rules = Rules { wait_for_jobs: true, ..Rules::default() };
         for (name, message) in [
             ("deployment half updated", "1 of 3 replicas are of the newest revision"),
             ("deployment out of time", "ProgressDeadlineExceeded: ReplicaSet web-1 has timed out progressing."),
