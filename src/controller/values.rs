@@ -271,6 +271,13 @@ mod tests {
         );
         let error = compose(&spec(required, json!(null)), &[content("a: 1")]).unwrap_err();
         assert_eq!(error.to_string(), "spec.valuesFrom[0]: Secret \"s\" has no key \"k\" (it has values.yaml)");
+        let broken =
+            compose(&spec(json!([{"kind": "Secret", "name": "s"}]), json!(null)), &[content("a: 1\n---\nb: [1\nc: 2")]);
+        assert_eq!(
+            broken.unwrap_err().to_string(),
+            "spec.valuesFrom[0]: Secret \"s\", key \"values.yaml\": error converting YAML to JSON: yaml: line 2: did not find \
+             expected ',' or ']' (line 4, column 2)"
+        );
         let optional = json!([{"kind": "Secret", "name": "s", "optional": true}]);
         assert_eq!(compose(&spec(optional, json!({"a": 1})), &[None]).unwrap(), json!({"a": 1}));
     }
