@@ -30,7 +30,7 @@ use std::{
 /// # Errors
 /// What is wrong with the text, in go-yaml's words.
 pub fn decode(text: &[u8], limits: &Limits) -> Result<Value, Error> {
-    first(text, limits, Mode { numbers: Numbers::Float, strict: false })
+    first(text, limits, Mode { numbers: Numbers::Float, strict: false, words: true })
 }
 
 /// Like [`decode`], but integers are [`Value::Int64`] or [`Value::Uint64`]: for [`text_of`], which needs the difference.
@@ -38,7 +38,15 @@ pub fn decode(text: &[u8], limits: &Limits) -> Result<Value, Error> {
 /// # Errors
 /// As [`decode`].
 pub fn decode_exact(text: &[u8], limits: &Limits) -> Result<Value, Error> {
-    first(text, limits, Mode { numbers: Numbers::Exact, strict: false })
+    first(text, limits, Mode { numbers: Numbers::Exact, strict: false, words: true })
+}
+
+/// Like [`decode_exact`], but `yes`, `on`, `y` and their opposites are texts, as go-yaml v3 reads them into an interface.
+///
+/// # Errors
+/// As [`decode`].
+pub fn decode_exact_v3(text: &[u8], limits: &Limits) -> Result<Value, Error> {
+    first(text, limits, Mode { numbers: Numbers::Exact, strict: false, words: false })
 }
 
 /// Like [`decode`], but a key that comes twice in a mapping is an error, as for `sigs.k8s.io/yaml.UnmarshalStrict`.
@@ -46,7 +54,7 @@ pub fn decode_exact(text: &[u8], limits: &Limits) -> Result<Value, Error> {
 /// # Errors
 /// As [`decode`], and `key "a" already set in map`.
 pub fn decode_strict(text: &[u8], limits: &Limits) -> Result<Value, Error> {
-    first(text, limits, Mode { numbers: Numbers::Float, strict: true })
+    first(text, limits, Mode { numbers: Numbers::Float, strict: true, words: true })
 }
 
 /// Reads the first document into a `map[string]interface {}`; an empty one or `null` gives an empty map.
@@ -81,7 +89,9 @@ pub fn decode_all(text: &[u8], limits: &Limits) -> Result<Vec<Value>, Error> {
     let text = reader::utf8(text, limits)?;
     let mut events = Events::new(&text, limits);
     let mut documents = Vec::new();
-    while let Some(document) = document(&mut events, limits, Mode { numbers: Numbers::Float, strict: false })? {
+    while let Some(document) =
+        document(&mut events, limits, Mode { numbers: Numbers::Float, strict: false, words: true })?
+    {
         documents.push(document);
     }
     Ok(documents)
@@ -110,6 +120,8 @@ enum Numbers {
 struct Mode {
     numbers: Numbers,
     strict: bool,
+    /// `yes` and its like are booleans.
+    words: bool,
 }
 
 fn first(text: &[u8], limits: &Limits, mode: Mode) -> Result<Value, Error> {
@@ -389,7 +401,8 @@ impl<'l> Decoder<'l> {
             self.note(Step::Decode, NO_MAP, mark);
         }
         let (scalar, text) = match tag {
-            None if style == Style::Plain => (resolve::v2(text, true), Cow::Borrowed(text)),
+            None if style == Style::Plain && self.mode.words => (resolve::v2(text, true), Cow::Borrowed(text)),
+            None if style == Style::Plain => (resolve::v3(text), Cow::Borrowed(text)),
             None => (Scalar::Str, Cow::Borrowed(text)),
             Some(tag) => self.tagged(tag, text, mark),
         };

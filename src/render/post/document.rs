@@ -166,6 +166,16 @@ pub(super) fn decode(text: &[u8], limits: &pintle_yaml::Limits) -> Result<Value,
     Ok(to_json(&value))
 }
 
+/// Reads a patch: `yes` is a text in a strategic merge patch, which Kustomize reads by go-yaml v3, and true in a JSON patch,
+/// which it reads as everything else is read.
+pub(super) fn decode_patch(text: &[u8], limits: &pintle_yaml::Limits) -> Result<Value, String> {
+    let value = pintle_yaml::decode_exact_v3(text, limits).map_err(|error| error.to_string())?;
+    if matches!(value, pintle_value::Value::List(_)) {
+        return decode(text, limits);
+    }
+    Ok(to_json(&value))
+}
+
 fn to_json(value: &pintle_value::Value) -> Value {
     use pintle_value::Value as V;
     match value {

@@ -227,7 +227,7 @@ impl Prepared {
         let mut parts = Vec::new();
         for text in pintle_yaml::documents::split(patch.text.as_bytes()) {
             let text = text.map_err(|error| error.to_string())?;
-            let value = document::decode(&text, &limits)?;
+            let value = document::decode_patch(&text, &limits)?;
             if !value.is_null() {
                 parts.push(value);
             }

@@ -177,6 +177,13 @@ fn string_fields() {
 }
 
 #[test]
+fn words_are_texts_for_version_3() {
+    let text = "on: [yes, n, Off, true, 1, ~, 'yes']";
+    assert_eq!(shown(text, decode_exact_v3), r#"{"on": ["yes", "n", "Off", true, int64(1), nil, "yes"]}"#);
+    assert_eq!(shown(text, decode_exact), r#"{"true": [true, false, false, true, int64(1), nil, "yes"]}"#);
+}
+
+#[test]
 fn limits() {
     check(
         &format!("{}{}", "[".repeat(1_000), "]".repeat(1_000)),
