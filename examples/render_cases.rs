@@ -9,7 +9,7 @@ use pintle::{
         Capabilities, CompiledChart, Machine, Options, Release, RenderRequest, capabilities::KubeVersion, render_tree,
     },
 };
-use pintle_value::{Map, Value};
+use pintle_value::Value;
 use serde::Deserialize;
 use std::{
     collections::BTreeMap,
@@ -76,11 +76,6 @@ fn file(name: impl Into<String>, data: impl Into<Vec<u8>>) -> File {
     File { name: Arc::from(name.into()), data: Arc::from(data.into()) }
 }
 
-/// A values file, with what Helm's loader says when it is none.
-fn values_file(text: &str) -> Result<Map, String> {
-    values::from_yaml(text.as_bytes()).map_err(|e| format!("cannot unmarshal yaml document: {e}"))
-}
-
 impl Case {
     /// The files of the chart and of its subcharts.
     fn files(&self) -> Result<Vec<File>, String> {
@@ -121,7 +116,8 @@ impl Case {
     fn request(&self) -> Result<RenderRequest, String> {
         let chart = load::files(self.files()?, &load::Limits::default()).map_err(|e| e.to_string())?;
         let values = match (&self.values_yaml, &self.values) {
-            (Some(text), _) => Frozen::of(&Value::Map(values_file(text)?)).map_err(|e| e.to_string())?,
+            (Some(text), _) => Frozen::of(&Value::Map(values::from_yaml(text.as_bytes()).map_err(|e| e.to_string())?))
+                .map_err(|e| e.to_string())?,
             (None, Some(values)) => Frozen::try_from(values).map_err(|e| e.to_string())?,
             (None, None) => Frozen::table(),
         };

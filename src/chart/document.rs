@@ -57,9 +57,12 @@ pub(super) fn decode_tables(text: &[u8]) -> Result<Map, YamlError> {
     let merged = Map::new();
     let mut lines = 0_u32;
     for document in pintle_yaml::documents::split(text) {
-        let document = document.map_err(|e| YamlError { place: Some((e.line, e.column)), message: e.message })?;
+        let document = document.map_err(|e| YamlError {
+            place: Some((e.line, e.column)),
+            message: format!("error reading yaml document: {}", e.message),
+        })?;
         let table = pintle_yaml::decode_map(&document, &limits()).map_err(|e| YamlError {
-            message: e.to_string(),
+            message: format!("cannot unmarshal yaml document: {e}"),
             place: e.place().map(|(line, column)| (line.saturating_add(lines), column)),
         })?;
         merge_tables(&merged, &table);

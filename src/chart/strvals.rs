@@ -1,7 +1,8 @@
 //! The little language of `--set` and its relatives.
 
 use super::values::merge_tables;
-use pintle_value::{List, Map, Str, Value};
+use pintle_golib::{strconv, unicode};
+use pintle_value::{List, Map, Str, Value, json};
 
 const MAX_INDEX: i64 = 65536;
 const MAX_NESTING: usize = 30;
@@ -44,9 +45,10 @@ pub fn set_string(text: &str, dest: &Map) -> Result<(), String> {
 /// As [`set`].
 pub fn set_json(text: &str, dest: &Map) -> Result<(), String> {
     if text.trim_start().starts_with('{') {
-        let json: serde_json::Value = serde_json::from_str(text).map_err(|e| e.to_string())?;
-        let frozen = super::Frozen::try_from(&json).map_err(|e| e.to_string())?;
-        merge_tables(dest, &frozen.thaw_table());
+        let read = json::decode(text.trim().as_bytes()).map_err(|e| e.to_string())?;
+        if let Value::Map(table) = read {
+            merge_tables(dest, &table);
+        }
         return Ok(());
     }
     run(text, dest, Reading::Json)
@@ -124,7 +126,7 @@ impl Parser<'_> {
         let (key, stop) = self.until(stops);
         match stop {
             None if key.is_empty() => Ok(false),
-            None => Err(format!("key {key:?} has no value")),
+            None => Err(format!("key {} has no value", strconv::quote(key.as_bytes()))),
             Some('[') => {
                 let Some(index) = self.index()? else { return Ok(false) };
                 let items = match map.get(key.as_bytes()) {
@@ -143,7 +145,7 @@ impl Parser<'_> {
             }
             Some(',') => {
                 put(map, key.clone(), Value::str(""));
-                Err(format!("key {key:?} has no value (cannot end with ,)"))
+                Err(format!("key {} has no value (cannot end with ,)", strconv::quote(key.as_bytes())))
             }
             Some(_) => {
                 if level + 1 > MAX_NESTING {
@@ -152,14 +154,14 @@ impl Parser<'_> {
                     ));
                 }
                 let inner = match map.get(key.as_bytes()) {
-                    None | Some(Value::Nil) => Map::new(),
+                    None => Map::new(),
                     Some(Value::Map(inner)) => inner,
                     Some(other) => return Err(not_a(&other, "map[string]interface {}")),
                 };
                 let more = self.key(&inner, level + 1)?;
                 if inner.is_empty() {
                     if more {
-                        return Err(format!("key map {key:?} has no value"));
+                        return Err(format!("key map {} has no value", strconv::quote(key.as_bytes())));
                     }
                 } else {
                     put(map, key, Value::Map(inner));
@@ -175,10 +177,9 @@ impl Parser<'_> {
         if stop.is_none() {
             return Ok(None);
         }
-        digits
-            .parse()
-            .map(Some)
-            .map_err(|_| format!("error parsing index: strconv.Atoi: parsing {digits:?}: invalid syntax"))
+        digits.parse().map(Some).map_err(|_| {
+            format!("error parsing index: strconv.Atoi: parsing {}: invalid syntax", strconv::quote(digits.as_bytes()))
+        })
     }
 
     /// Reads what follows `[index]`.
@@ -196,9 +197,9 @@ impl Parser<'_> {
         match stop {
             None => Ok((items, false)),
             Some('=') => {
-                let (value, more) = self.value()?;
+                let (value, _) = self.value()?;
                 self.place(&mut items, index, value)?;
-                Ok((items, more))
+                Ok((items, true))
             }
             Some('[') => {
                 if level + 1 > MAX_NESTING {
@@ -213,13 +214,21 @@ impl Parser<'_> {
                     Some(other) => return Err(not_a(other, "[]interface {}")),
                 };
                 let (inner, more) = self.item(existing, next, level + 1)?;
-                self.place(&mut items, index, Value::List(List::new(inner)))?;
+                // Where the argument ends early, Helm forgets what it was about to put here.
+                if more {
+                    self.place(&mut items, index, Value::List(List::new(inner)))?;
+                }
                 Ok((items, more))
             }
             Some(_) => {
-                let inner = match items.get(at) {
+                let inner = match items.get_mut(at) {
                     Some(Value::Map(inner)) => inner.clone(),
-                    _ => Map::new(),
+                    Some(other) => {
+                        let inner = Map::new();
+                        *other = Value::Map(inner.clone());
+                        inner
+                    }
+                    None => Map::new(),
                 };
                 if level + 1 > MAX_NESTING {
                     return Err(format!(
@@ -227,7 +236,9 @@ impl Parser<'_> {
                     ));
                 }
                 let more = self.key(&inner, level + 1)?;
-                self.place(&mut items, index, Value::Map(inner))?;
+                if more {
+                    self.place(&mut items, index, Value::Map(inner))?;
+                }
                 Ok((items, more))
             }
         }
@@ -249,14 +260,14 @@ impl Parser<'_> {
         Ok(())
     }
 
-    /// Reads the value after `=`, with the comma after it; says whether a comma was there.
+    /// Reads the value after `=`, with the comma after it; false where the argument ends instead of a value.
     fn value(&mut self) -> Result<(Value, bool), String> {
         match self.reading {
             Reading::Json => return self.json(),
             Reading::Literal => {
                 let rest = self.text[self.at..].to_owned();
                 self.at = self.text.len();
-                return Ok((Value::str(rest), false));
+                return Ok((Value::str(rest), true));
             }
             _ => {}
         }
@@ -286,7 +297,7 @@ impl Parser<'_> {
                     self.next();
                 }
                 // What follows without a comma is read as the next key, as Helm does.
-                return Ok((Value::List(List::new(items)), self.at < self.text.len()));
+                return Ok((Value::List(List::new(items)), true));
             }
         }
     }
@@ -300,48 +311,34 @@ impl Parser<'_> {
     }
 
     fn json(&mut self) -> Result<(Value, bool), String> {
-        let rest = &self.text[self.at..];
-        if rest.is_empty() {
-            return Ok((Value::Nil, false));
-        }
-        if rest.starts_with(',') {
-            self.at += 1;
-            return Ok((Value::Nil, true));
-        }
-        let mut stream = serde_json::Deserializer::from_str(rest).into_iter::<serde_json::Value>();
-        let json = match stream.next() {
-            None => serde_json::Value::Null,
-            Some(read) => read.map_err(|e| json_error(&e, rest))?,
-        };
-        self.at += stream.byte_offset();
-        let value = super::Frozen::try_from(&json).map_err(|e| e.to_string())?.thaw();
-        let after = self.text[self.at..].trim_start();
-        self.at = self.text.len() - after.len();
-        match after.chars().next() {
-            None => Ok((value, false)),
+        self.blanks();
+        match self.peek() {
+            None => return Ok((Value::Nil, true)),
             Some(',') => {
                 self.at += 1;
-                Ok((value, true))
+                return Ok((Value::Nil, true));
             }
-            Some(c) => Err(format!("invalid character '{c}' after top-level value")),
+            Some(_) => {}
         }
+        let (value, length) = json::decode_prefix(&self.text.as_bytes()[self.at..]).map_err(|e| e.to_string())?;
+        self.at += length;
+        self.blanks();
+        if self.peek() == Some(',') {
+            self.at += 1;
+        }
+        // What follows without a comma is read as the next key here too.
+        Ok((value, true))
     }
-}
 
-/// Go's words for the commonest JSON mistakes.
-fn json_error(error: &serde_json::Error, text: &str) -> String {
-    if error.is_eof() {
-        return "unexpected EOF".into();
-    }
-    match text.chars().nth(error.column().saturating_sub(1)) {
-        Some(c) => format!("invalid character '{c}' looking for beginning of value"),
-        None => error.to_string(),
+    fn blanks(&mut self) {
+        let rest = &self.text[self.at..];
+        self.at += rest.len() - rest.trim_start_matches(unicode::is_space).len();
     }
 }
 
 fn quote_rune(rune: char) -> String {
     let mut buffer = [0; 4];
-    let quoted = pintle_golib::strconv::quote(rune.encode_utf8(&mut buffer).as_bytes());
+    let quoted = strconv::quote(rune.encode_utf8(&mut buffer).as_bytes());
     match rune {
         '\'' => "'\\''".into(),
         '"' => "'\"'".into(),

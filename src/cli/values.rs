@@ -44,7 +44,7 @@ impl ValueFlags {
             let text = read(path)?;
             let table = values::from_yaml(&text).map_err(|why| Failure {
                 diagnosis: Some(Box::new(why.diagnosis(if path == "-" { "standard input" } else { path }, &text))),
-                ..Failure::from(format!("failed to parse {path}: cannot unmarshal yaml document: {why}"))
+                ..Failure::from(format!("failed to parse {path}: {why}"))
             })?;
             values::merge_tables(&base, &table);
         }

@@ -224,8 +224,10 @@ impl Object for KubeVersion {
     }
 
     // Go prints the struct with its hidden field: its String method needs a pointer, which only `{{ }}` itself can take.
-    fn text(&self) -> Option<String> {
-        Some(format!("{{{} {} {} {}}}", self.version, self.normalized, self.major, self.minor))
+    fn printed(&self) -> Vec<(&'static str, Value)> {
+        let mut fields = self.fields();
+        fields.insert(1, ("normalizedVersion", Value::str(self.normalized.as_str())));
+        fields
     }
 
     fn direct_text(&self) -> Option<String> {
@@ -369,7 +371,11 @@ mod tests {
 
     impl KubeVersion {
         fn text_of_fields(&self) -> String {
-            Object::text(self).unwrap().trim_matches(['{', '}']).to_owned()
+            let fields = self.printed().into_iter().map(|(_, value)| value);
+            fields
+                .map(|value| String::from_utf8_lossy(value.as_bytes().unwrap()).into_owned())
+                .collect::<Vec<_>>()
+                .join(" ")
         }
     }
 }

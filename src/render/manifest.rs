@@ -220,9 +220,11 @@ fn weight(text: &str) -> Option<i64> {
 /// belongs to the next document; blank documents go, leading space too, trailing space stays.
 pub fn split(text: &str) -> impl Iterator<Item = &str> {
     let mut rest = Some(text.trim_start_matches(is_space));
+    // What follows a separator on its line begins no line: `------` is one separator and a text.
+    let mut begins_line = true;
     std::iter::from_fn(move || {
         let current = rest?;
-        let (doc, next) = match separator(current) {
+        let (doc, next) = match separator(current, std::mem::take(&mut begins_line)) {
             Some(at) => (&current[..at], Some(current[at + 3..].trim_start_matches([' ', '\t']))),
             None => (current, None),
         };
@@ -238,8 +240,8 @@ fn is_space(c: char) -> bool {
     c.is_whitespace()
 }
 
-fn separator(text: &str) -> Option<usize> {
-    if text.starts_with("---") {
+fn separator(text: &str, begins_line: bool) -> Option<usize> {
+    if begins_line && text.starts_with("---") {
         return Some(0);
     }
     memchr::memmem::find(text.as_bytes(), b"\n---").map(|at| at + 1)

@@ -1,6 +1,6 @@
 //! huandu/xstrings 1.5: snake, kebab and Pascal case, with its notion of words.
 
-use crate::unicode::{is_letter, is_number, is_space, is_upper, to_lower, to_upper};
+use crate::unicode::{is_letter, is_number, is_space, is_upper, runes, to_lower, to_upper};
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Kind {
@@ -62,7 +62,7 @@ fn piece(text: &[char]) -> Option<(Kind, &[char], &[char])> {
 }
 
 fn joined(text: &[u8], connector: char) -> String {
-    let text: Vec<char> = String::from_utf8_lossy(text).chars().collect();
+    let text: Vec<char> = runes(text).map(|(_, rune, _)| rune).collect();
     let mut out = String::with_capacity(text.len() + 8);
     let mut rest = &text[..];
     // Whether a word has just ended, so that the next one needs a connector.
@@ -112,7 +112,7 @@ pub fn kebab(text: &[u8]) -> String {
 
 /// `ToPascalCase`: `some_words` becomes `SomeWords`, `HTTPServer` becomes `Httpserver`.
 pub fn pascal(text: &[u8]) -> String {
-    let text: Vec<char> = String::from_utf8_lossy(text).chars().collect();
+    let text: Vec<char> = runes(text).map(|(_, rune, _)| rune).collect();
     let is_connector = |c: &&char| kind(**c) == Kind::Connector;
     let mut out = String::with_capacity(text.len());
     let mut rest = &text[..];

@@ -2,8 +2,9 @@
 //!
 //! gobwas 0.2.3 errs here and there, and this errs with it where a chart may show it (`{*.json,README}` next to a plain text).
 //! Where it does not, the pattern means what it says: `***`, empty or unclosed braces, several braces of varying width in a row,
-//! alternatives with a common end (`{a*b,b}`), and letters outside of ASCII next to `?` or a set.
+//! alternatives with a common end (`{a*b,b}`), and letters outside of ASCII next to `?` or a set in patterns with `*` or braces.
 
+use crate::unicode;
 use std::fmt;
 
 /// Braces may be nested this deep.
@@ -17,6 +18,66 @@ const MAX_PATTERN: usize = 64 * 1024;
 #[derive(Debug, Clone)]
 pub struct Glob {
     steps: Vec<Step>,
+    /// What gobwas sees in a pattern without `*` and braces that has more than one part.
+    row: Option<Row>,
+}
+
+/// Parts of fixed width side by side. gobwas counts their characters, but cuts each part off one byte after its last
+/// character begins: with letters outside of ASCII the cuts go wrong.
+#[derive(Debug, Clone)]
+struct Row {
+    parts: Vec<Part>,
+    width: usize,
+}
+
+#[derive(Debug, Clone)]
+enum Part {
+    Text(String),
+    One(Step),
+}
+
+impl Row {
+    fn of(nodes: &[Node]) -> Option<Self> {
+        let mut parts: Vec<Part> = Vec::new();
+        for node in nodes {
+            match (node, parts.last_mut()) {
+                (Node::Step(Step::Char(c)), Some(Part::Text(text))) => text.push(*c),
+                (Node::Step(Step::Char(c)), _) => parts.push(Part::Text(c.to_string())),
+                (Node::Step(step @ (Step::Any | Step::Set { .. })), _) => parts.push(Part::One(step.clone())),
+                _ => return None,
+            }
+        }
+        // One part is no row, and of parts that all exclude the same it makes something else.
+        let excluded = |part: &Part| match part {
+            Part::One(Step::Any) => Some(vec![('/', '/')]),
+            Part::One(Step::Set { negated: true, members }) => Some(members.clone()),
+            _ => None,
+        };
+        let first = excluded(parts.first()?);
+        let alike = first.is_some() && parts.iter().all(|part| excluded(part) == first);
+        (parts.len() > 1 && !alike).then_some(Self { parts, width: nodes.len() })
+    }
+
+    fn is_match(&self, text: &str) -> bool {
+        if text.chars().count() != self.width {
+            return false;
+        }
+        let mut rest = text.as_bytes();
+        for part in &self.parts {
+            let width = if let Part::Text(text) = part { text.chars().count() } else { 1 };
+            let Some((last, _, _)) = unicode::runes(rest).nth(width - 1) else { return false };
+            let (piece, after) = rest.split_at(last + 1);
+            let fits = match part {
+                Part::Text(text) => piece == text.as_bytes(),
+                Part::One(step) => step.takes(unicode::decode(piece).0),
+            };
+            if !fits {
+                return false;
+            }
+            rest = after;
+        }
+        true
+    }
 }
 
 /// Why a pattern does not compile; prints gobwas' words but for the limits.
@@ -71,6 +132,18 @@ enum Step {
     /// Matches nothing.
     Never,
     Match,
+}
+
+impl Step {
+    /// Whether it reads this character.
+    fn takes(&self, c: char) -> bool {
+        match self {
+            Self::Char(wanted) => *wanted == c,
+            Self::Any => c != '/',
+            Self::Set { negated, members } => members.iter().any(|&(low, high)| (low..=high).contains(&c)) != *negated,
+            _ => false,
+        }
+    }
 }
 
 enum Node {
@@ -251,17 +324,21 @@ impl Glob {
             return Err(GlobError::TooBig);
         }
         let (nodes, _) = Parser { chars: pattern.chars().peekable() }.sequence(0)?;
+        let row = Row::of(&nodes);
         let mut steps = Vec::new();
         emit(nodes, &mut steps)?;
         if steps.len() > MAX_STEPS {
             return Err(GlobError::TooBig);
         }
         steps.push(Step::Match);
-        Ok(Self { steps })
+        Ok(Self { steps, row })
     }
 
     /// Whether the whole text matches.
     pub fn is_match(&self, text: &str) -> bool {
+        if let Some(row) = &self.row {
+            return row.is_match(text);
+        }
         let mut active = StepSet::new(self.steps.len());
         let mut next = StepSet::new(self.steps.len());
         self.activate(&mut active, 0);
@@ -269,13 +346,7 @@ impl Glob {
             for index in 0..active.list.len() {
                 let at = active.list[index];
                 match &self.steps[at] {
-                    Step::Char(wanted) if *wanted == c => self.activate(&mut next, at + 1),
-                    Step::Any if c != '/' => self.activate(&mut next, at + 1),
-                    Step::Set { negated, members }
-                        if members.iter().any(|&(low, high)| (low..=high).contains(&c)) != *negated =>
-                    {
-                        self.activate(&mut next, at + 1);
-                    }
+                    step if step.takes(c) => self.activate(&mut next, at + 1),
                     Step::Run { across } if *across || c != '/' => self.activate(&mut next, at),
                     _ => {}
                 }

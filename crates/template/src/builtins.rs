@@ -251,9 +251,6 @@ fn equal_others(a: &Value, b: &Value) -> Result<bool, String> {
     }
     match (a, b) {
         (_, Value::List(_) | Value::Map(_) | Value::Bytes(_)) => {
-            if a.type_name() != b.type_name() {
-                return types();
-            }
             Err(format!("non-comparable type {}: {}", shown(b"%s", b), b.type_name()))
         }
         (Value::Object(x), Value::Object(y)) => {

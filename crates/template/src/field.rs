@@ -172,7 +172,7 @@ pub(crate) fn method(receiver: &Slot, name: &str, missing: MissingKey) -> Result
             (Some(method), _) => Ok(Some(method)),
             (None, Value::Map(_)) => Err(format!("{name} is not a method but has arguments")),
             (None, Value::Object(object)) if object.field(name).is_some() => {
-                Err(format!("{name} is not a method but has arguments"))
+                Err(format!("{name} has arguments but cannot be invoked as function"))
             }
             (None, Value::Object(object)) => Err(no_field(object, receiver, name)),
             (None, _) => Err(cannot_evaluate(receiver, name)),

@@ -550,7 +550,13 @@ pub(crate) fn print_node(source: &[u8]) -> Vec<u8> {
                 out.push(b' ');
             }
             Kind::Char if text == b"," => out.extend_from_slice(b", "),
-            Kind::RightParen => out.push(b')'),
+            Kind::RightParen => {
+                // A pipe with nothing behind it is no part of the tree.
+                if out.ends_with(b" | ") {
+                    out.truncate(out.len() - 3);
+                }
+                out.push(b')');
+            }
             _ => {
                 if space {
                     out.push(b' ');

@@ -637,6 +637,10 @@ impl Execution<'_, '_> {
             }
             value => fmt::print_value(value, self.out).map_err(|e| e.to_string())?,
         }
+        // A pointer is followed before it is printed; inside of other values it is not.
+        if matches!(&value, Value::Object(object) if object.is_pointer()) && self.out.get(before) == Some(&b'&') {
+            self.out.remove(before);
+        }
         self.state.charge_bytes(self.out.len() - before)?;
         Ok(())
     }

@@ -208,7 +208,7 @@ impl Format<'_> {
             printer.complain(spelled, b"(BADINDEX)");
         } else if let Some(arg) = self.args.get(self.next) {
             self.next += 1;
-            if verb == 'v' {
+            if matches!(verb, 'v' | 'w') {
                 flags.sharp_v = std::mem::take(&mut flags.sharp);
                 flags.plus_v = std::mem::take(&mut flags.plus);
             }

@@ -3,7 +3,7 @@
 mod decode;
 mod encode;
 
-pub use decode::{DecodeError, decode};
+pub use decode::{DecodeError, decode, decode_prefix};
 pub use encode::{EncodeError, Style, append_string, encode};
 
 /// Writes a float as Go's JSON does: plain digits from 1e-6 up to 1e21, else with an exponent without padding.

@@ -65,6 +65,11 @@ pub trait Object: Any {
     /// The exported fields in order of declaration, for printing and for equality.
     fn fields(&self) -> Vec<(&'static str, Value)>;
 
+    /// The fields as fmt prints them: the hidden ones too.
+    fn printed(&self) -> Vec<(&'static str, Value)> {
+        self.fields()
+    }
+
     /// The Go types of the parameters of the method of this name, if there is one.
     fn method(&self, name: &str) -> Option<&'static [&'static str]> {
         let _ = name;

@@ -396,8 +396,7 @@ impl<'l> Decoder<'l> {
         let is_merge = text == b"<<"
             && tag.map_or(style == Style::Plain, |tag| tag == b"tag:yaml.org,2002:merge")
             && self.awaits_key();
-        if matches!(self.frames.last(), Some(Frame { items: Items::Map(map), .. }) if matches!(map.key, Some(Key::Merge)))
-        {
+        if self.is_merged() {
             self.note(Step::Decode, NO_MAP, mark);
         }
         let (scalar, text) = match tag {
@@ -440,6 +439,16 @@ impl<'l> Decoder<'l> {
             return;
         }
         self.put(Node { value, scalar: Some(scalar), is_alias: false, decodes: 1, height: 0, mark, keys: Vec::new() });
+    }
+
+    /// Whether what comes next is merged, or an item of a list that is: it must be a map whatever it says.
+    fn is_merged(&self) -> bool {
+        let merges = |frame: &Frame| matches!(&frame.items, Items::Map(map) if matches!(map.key, Some(Key::Merge)));
+        match &self.frames[..] {
+            [.., outer, Frame { items: Items::List(_), .. }] => merges(outer),
+            [.., frame] => merges(frame),
+            [] => false,
+        }
     }
 
     fn awaits_key(&self) -> bool {

@@ -60,7 +60,11 @@ fn must_to_yaml(_: &mut Call<'_>, args: &[Value]) -> Answer {
         // Go goes through JSON, and says so where that is what fails.
         Err(error) => Err(match to_json(args, COMPACT) {
             Err(json) => format!("error marshaling into JSON: {json}"),
-            Ok(_) => format!("error converting JSON to YAML: {error}"),
+            // The reader of that JSON knows the line.
+            Ok(json) => match pintle_yaml::decode(&json, &pintle_yaml::Limits::default()) {
+                Err(read) => read.to_string().replacen("error converting YAML to JSON: ", "", 1),
+                Ok(_) => error.to_string(),
+            },
         }
         .into()),
     }
@@ -127,7 +131,9 @@ fn from_json(_: &mut Call<'_>, args: &[Value]) -> Answer {
             let message = error.to_string();
             match error.partial {
                 Some(Value::Map(map)) => error_map(map, message),
-                Some(Value::Nil) | None => error_map(Map::new(), message),
+                // Nothing but a number, and one that is out of range.
+                Some(Value::Nil) => error_map(Map::new(), mismatch(&Value::Float64(0.0), "map[string]interface {}")),
+                None => error_map(Map::new(), message),
                 Some(other) => error_map(Map::new(), mismatch(&other, "map[string]interface {}")),
             }
         }
@@ -142,7 +148,8 @@ fn from_json_array(_: &mut Call<'_>, args: &[Value]) -> Answer {
         Err(error) => {
             let message = error.to_string();
             match error.partial {
-                Some(Value::List(_) | Value::Nil) | None => error_list(message),
+                Some(Value::List(_)) | None => error_list(message),
+                Some(Value::Nil) => error_list(mismatch(&Value::Float64(0.0), "[]interface {}")),
                 Some(other) => error_list(mismatch(&other, "[]interface {}")),
             }
         }

@@ -187,7 +187,11 @@ fn chunk(_: &mut Call<'_>, args: &[Value]) -> Answer {
     let size = int(args, 0);
     let items = list_of(any(args, 1), "Cannot chunk type")?;
     let Some(size) = usize::try_from(size).ok().filter(|size| *size > 0) else {
-        // Go computes the number of chunks in floating point; a size below minus half the list gives none.
+        // Go computes the number of chunks in floating point: below minus half the list there are none, and of a single
+        // item there is one all the same.
+        if size < -1 && items.len() == 1 {
+            return Ok(Value::List(List::of(ListKind::Lists, vec![Value::List(List::new(items))])));
+        }
         if size < 0 && ((items.len() as f64 - 1.0) / size as f64).floor() == -1.0 {
             return Ok(Value::List(List::of(ListKind::Lists, Vec::new())));
         }

@@ -230,6 +230,10 @@ fn abbreviate(s: &[u8], offset: i64, width: i64) -> Vec<u8> {
 
 /// Goes through bytes as if each were a character: what is not ASCII comes out mangled, as in sprig.
 fn no_space(_: &mut Call<'_>, args: &[Value]) -> Answer {
+    // Where nothing goes, the bytes are not taken for runes either.
+    if !text(args, 0).iter().any(|byte| unicode::is_space(char::from(*byte))) {
+        return Ok(any(args, 0).clone());
+    }
     let mut out = Vec::new();
     for byte in text(args, 0) {
         if !unicode::is_space(char::from(*byte)) {

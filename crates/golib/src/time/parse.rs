@@ -167,13 +167,14 @@ impl<'a> Input<'a> {
         let group = if form.colon { 3 } else { 2 };
         let groups = usize::from(form.minutes) + usize::from(form.seconds);
         let text = self.take(3 + groups * group)?;
-        let sign = match text[0] {
-            b'+' => 1,
-            b'-' => -1,
-            _ => return Err(Bad::Mismatch),
-        };
+        let colons = if form.colon { &text[3..] } else { &[][..] };
+        if colons.iter().step_by(group).any(|b| *b != b':') {
+            return Err(Bad::Mismatch);
+        }
         let mut rest = Input(&text[1..]);
         let mut seconds = 0;
+        let mut digits = Ok(());
+        let mut range = Ok(());
         let parts = [
             (true, 24, "time zone offset hour out of range"),
             (form.minutes, 60, "time zone offset minute out of range"),
@@ -181,18 +182,28 @@ impl<'a> Input<'a> {
         ];
         for (index, (wanted, max, message)) in parts.into_iter().enumerate() {
             let mut value = 0;
-            if wanted {
-                if index > 0 && form.colon && !rest.eat(b':') {
-                    return Err(Bad::Mismatch);
+            if wanted && digits.is_ok() {
+                if index > 0 && form.colon {
+                    rest.eat(b':');
                 }
-                value = rest.number(true)?;
+                match rest.number(true) {
+                    Ok(number) => value = number,
+                    Err(bad) => digits = Err(bad),
+                }
             }
             // People do write 24 hours and 60 minutes; Go lets them.
             if value > max {
-                return Err(Bad::Range(message));
+                range = Err(Bad::Range(message));
             }
             seconds = seconds * 60 + value;
         }
+        // Go looks at the sign last, and tells of the last part that is too large before anything else.
+        range.and(digits)?;
+        let sign = match text[0] {
+            b'+' => 1,
+            b'-' => -1,
+            _ => return Err(Bad::Mismatch),
+        };
         Ok(sign * i32::try_from(seconds).unwrap_or(0))
     }
 

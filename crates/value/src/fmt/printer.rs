@@ -133,6 +133,10 @@ impl<'a> Printer<'a> {
         if self.complaining {
             return false;
         }
+        if verb == 'w' {
+            self.wrong_verb(value, verb);
+            return true;
+        }
         if self.flags.sharp_v {
             if let Value::Time(time) = value {
                 let text = go_syntax(time);
@@ -140,10 +144,6 @@ impl<'a> Printer<'a> {
                 return true;
             }
             return false;
-        }
-        if verb == 'w' {
-            self.wrong_verb(value, verb);
-            return true;
         }
         if !matches!(verb, 'v' | 's' | 'x' | 'X' | 'q') {
             return false;
@@ -244,7 +244,7 @@ impl<'a> Printer<'a> {
             }
             self.write(b"&");
         }
-        self.fields(object.type_name().trim_start_matches('*'), &object.fields(), verb, depth);
+        self.fields(object.type_name().trim_start_matches('*'), &object.printed(), verb, depth);
     }
 
     fn fields(&mut self, type_name: &str, fields: &[(&'static str, Value)], verb: char, depth: usize) {
@@ -286,6 +286,12 @@ impl<'a> Printer<'a> {
     }
 
     fn address(&mut self, verb: char, value: &Value) {
+        let known = matches!(verb, 'v' | 'p' | 'b' | 'o' | 'd' | 'x' | 'X');
+        if !known && let Value::Object(_) = value {
+            // The complaint shows what it points to.
+            self.wrong_verb(value, verb);
+            return;
+        }
         self.pointer(ADDRESS, verb, value.type_name());
     }
 

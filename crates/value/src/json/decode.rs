@@ -27,9 +27,29 @@ impl std::error::Error for DecodeError {}
 /// Go's own; nesting is limited to [`MAX_DEPTH`].
 pub fn decode(text: &[u8]) -> Result<Value, DecodeError> {
     let mut reader = Reader { text, at: 0, out_of_range: None };
-    let value = reader.document().map_err(|message| DecodeError { message, partial: None })?;
+    let value = reader.value().and_then(|value| match reader.after_space() {
+        Err(_) => Ok(value),
+        Ok(_) => Err(reader.unexpected("after top-level value")),
+    });
+    let value = value.map_err(|message| DecodeError { message, partial: None })?;
     match reader.out_of_range {
         None => Ok(value),
+        Some(message) => Err(DecodeError { message, partial: Some(value) }),
+    }
+}
+
+/// Reads the JSON value that the text begins with, and says where it ends, as Go's `Decoder` does.
+///
+/// # Errors
+/// As [`decode`]; where the text ends too early, `unexpected EOF`.
+pub fn decode_prefix(text: &[u8]) -> Result<(Value, usize), DecodeError> {
+    let mut reader = Reader { text, at: 0, out_of_range: None };
+    let value = reader.value().map_err(|message| {
+        let message = if reader.at >= text.len() { "unexpected EOF".to_owned() } else { message };
+        DecodeError { message, partial: None }
+    })?;
+    match reader.out_of_range {
+        None => Ok((value, reader.at)),
         Some(message) => Err(DecodeError { message, partial: Some(value) }),
     }
 }
@@ -49,7 +69,7 @@ enum Open {
 type Step<T> = Result<T, String>;
 
 impl Reader<'_> {
-    fn document(&mut self) -> Step<Value> {
+    fn value(&mut self) -> Step<Value> {
         // An explicit stack: texts nest as deep as they like.
         let mut open: Vec<Open> = Vec::new();
         loop {
@@ -88,12 +108,7 @@ impl Reader<'_> {
             // Put the value where it belongs, and close what closes.
             loop {
                 match open.last_mut() {
-                    None => {
-                        return match self.after_space() {
-                            Err(_) => Ok(value),
-                            Ok(_) => Err(self.unexpected("after top-level value")),
-                        };
-                    }
+                    None => return Ok(value),
                     Some(Open::List(items)) => {
                         items.push(std::mem::take(&mut value));
                         match self.after_space()? {

@@ -51,13 +51,18 @@ fn shown(path: &[Str]) -> String {
 impl Parser<'_> {
     /// An error at the reader's line, with the key that is being read.
     fn error(&self, line: usize, message: &str) -> TomlError {
-        let path: Path = self.context.iter().chain(&self.key).cloned().collect();
+        // The way to a key is quoted where it has to be, the key itself is not.
+        let mut path = shown(&self.context).into_bytes();
+        if let Some(key) = self.key.as_ref().filter(|key| !key.is_empty()) {
+            if !path.is_empty() {
+                path.push(b'.');
+            }
+            path.extend_from_slice(key);
+        }
         if path.is_empty() {
             TomlError(format!("toml: line {line}: {message}"))
         } else {
-            // Here keys are shown as they are.
-            let key: Vec<_> = path.iter().map(|part| shown(std::slice::from_ref(part))).collect();
-            TomlError(format!("toml: line {line} (last key \"{}\"): {message}", key.join(".")))
+            TomlError(format!("toml: line {line} (last key {}): {message}", pintle_golib::strconv::quote(&path)))
         }
     }
 

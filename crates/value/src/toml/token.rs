@@ -66,6 +66,12 @@ impl<'a> Reader<'a> {
         Err(LexError { line: self.line, message: message.into() })
     }
 
+    /// The line end has two characters: the library goes back one line too many.
+    fn newline_in_string<T>(&self, end: char) -> Lex<T> {
+        let line = self.line.saturating_sub(usize::from(end == '\r'));
+        Err(LexError { line, message: "strings cannot contain newlines".to_owned() })
+    }
+
     /// The character here; control characters and broken UTF-8 are errors wherever they are.
     fn peek(&self) -> Lex<Option<char>> {
         let Some(&byte) = self.text.get(self.at) else { return Ok(None) };
@@ -176,8 +182,8 @@ impl<'a> Reader<'a> {
         loop {
             self.blanks()?;
             match self.peek()? {
-                Some(sign @ ('.' | '=')) => return self.error(format!("unexpected '{sign}'")),
-                None => return self.error("unexpected EOF; expected key separator '='"),
+                Some('.') => return self.error("unexpected '.'"),
+                Some('=') | None => return self.error("unexpected '='"),
                 _ => {}
             }
             path.push(self.key_part()?);
@@ -469,7 +475,7 @@ impl<'a> Reader<'a> {
             match self.peek()? {
                 None if long => return self.error("unexpected EOF; expected \"'''\""),
                 None => return self.error("unexpected EOF; expected \"'\""),
-                Some('\n' | '\r') if !long => return self.error("strings cannot contain newlines"),
+                Some(end @ ('\n' | '\r')) if !long => return self.newline_in_string(end),
                 Some('\'') => {
                     if let Some(inside) = self.quotes(b'\'', long)? {
                         return Ok(Str::from(&self.text[start..self.at - inside]));
@@ -514,7 +520,7 @@ impl<'a> Reader<'a> {
             match self.peek()? {
                 None if long => return self.error("unexpected EOF; expected '\"\"\"'"),
                 None => return self.error("unexpected EOF; expected '\"'"),
-                Some('\n' | '\r') if !long => return self.error("strings cannot contain newlines"),
+                Some(end @ ('\n' | '\r')) if !long => return self.newline_in_string(end),
                 Some('"') => {
                     let before = self.at;
                     if let Some(inside) = self.quotes(b'"', long)? {
