@@ -3,6 +3,7 @@
 mod chart;
 mod failure;
 mod kube;
+mod limits;
 mod name;
 mod operator;
 mod post_renderer;

@@ -1,5 +1,6 @@
 //! `pintle operator`: runs the operator until SIGTERM or SIGINT.
 
+use super::limits::LimitFlags;
 use crate::{
     controller::{self, Flags, context::Settings},
     release::Driver,
@@ -92,6 +93,8 @@ pub(super) struct Operator {
     /// Let templates ask the DNS (getHostByName)
     #[arg(long, env = "PINTLE_ENABLE_DNS")]
     enable_dns: bool,
+    #[command(flatten)]
+    limits: LimitFlags,
     /// How logs are written
     #[arg(long, env = "PINTLE_LOG_FORMAT", value_enum, default_value = "json")]
     log_format: LogFormat,
@@ -149,6 +152,7 @@ impl Operator {
                 cross_namespace: !self.no_cross_namespace_refs,
                 default_service_account: self.default_service_account,
                 dns: self.enable_dns,
+                render_limits: self.limits.limits(),
             },
             sources: source::Settings {
                 directory: self.cache_dir,

@@ -4,6 +4,7 @@ use super::{
     chart::ChartFlags,
     failure::{Colour, Failure},
     kube::KubeFlags,
+    limits::LimitFlags,
     name,
     post_renderer::PostRenderer,
     print,
@@ -121,6 +122,8 @@ pub(super) struct Template {
     #[arg(long, alias = "colour", default_value = "auto")]
     color: Colour,
     #[command(flatten)]
+    limits: LimitFlags,
+    #[command(flatten)]
     ignored: Ignored,
 }
 
@@ -218,6 +221,7 @@ impl Template {
             options: Options {
                 skip_schema_validation: self.skip_schema_validation,
                 subchart_notes: self.render_subchart_notes,
+                limits: self.limits.limits(),
                 ..Options::default()
             },
             host,

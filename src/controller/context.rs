@@ -26,6 +26,8 @@ pub struct Settings {
     pub default_service_account: Option<String>,
     /// Whether templates may ask the DNS.
     pub dns: bool,
+    /// What the templates of a render may use up.
+    pub render_limits: pintle_template::Limits,
 }
 
 /// What every reconcile shares.

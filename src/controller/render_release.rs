@@ -82,7 +82,12 @@ pub async fn render(
             is_upgrade: action != Action::Install,
         },
         capabilities: Arc::new(capabilities),
-        options: Options { skip_schema_validation, crd_install_hooks: true, ..Options::default() },
+        options: Options {
+            skip_schema_validation,
+            crd_install_hooks: true,
+            limits: ctx.settings.render_limits,
+            ..Options::default()
+        },
         host: Arc::new(Eyes { cluster: cluster.clone(), runtime: Handle::current(), dns: ctx.settings.dns }),
     };
     // Renders are bounded by the processors: more at once would only take memory.
