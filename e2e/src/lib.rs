@@ -28,5 +28,5 @@ pub use operator::{Operator, OperatorOptions};
 pub use process::{Process, end_all};
 pub use repository::{ChartRepository, Fault, Request};
 pub use scene::Scene;
-pub use tools::{ControlPlaneTools, build_controlplane, build_helm, build_helm_engine};
+pub use tools::{ControlPlaneTools, build_controlplane, build_helm, build_helm_engine, build_oracle};
 pub use wait::{condition, wait_until};

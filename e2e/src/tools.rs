@@ -52,6 +52,14 @@ const HELM_ENGINE: Module = Module {
     what: "Helm's engine, which speed is compared with,",
 };
 
+const ORACLE: Module = Module {
+    name: "oracle",
+    folder: "e2e/oracle",
+    sources: &["go.mod", "go.sum", "main.go"],
+    packages: &["."],
+    what: "Helm's engine, which answers are compared with,",
+};
+
 /// Where the programs of the control plane are.
 #[derive(Clone, Debug)]
 pub struct ControlPlaneTools {
@@ -94,6 +102,11 @@ pub fn build_helm(report: &mut dyn FnMut(&str)) -> Result<PathBuf> {
 /// Helm's loader and engine alone, as a program that measures itself. Answers its path.
 pub fn build_helm_engine(report: &mut dyn FnMut(&str)) -> Result<PathBuf> {
     Ok(build(&HELM_ENGINE, "-s -w", report)?.join("helm-engine"))
+}
+
+/// Helm's engine as a program that answers fuzz cases. Answers the program's path.
+pub fn build_oracle(report: &mut dyn FnMut(&str)) -> Result<PathBuf> {
+    Ok(build(&ORACLE, "-s -w", report)?.join("oracle"))
 }
 
 /// Builds one module into the user's cache, under a name that changes with everything that goes into it.

@@ -4,6 +4,7 @@
 mod bench;
 mod crds;
 mod demo;
+mod fuzz;
 mod narrator;
 mod story;
 mod test;
@@ -18,6 +19,8 @@ cargo xtask demo --once    the same as a script: install, change, upgrade, faili
 cargo xtask cluster        a control plane alone, until Ctrl-C, to try things on or to test against
 cargo xtask test [STAGE…]  what CI runs; all stages, or those named: format, lint, unit, cases, charts, e2e
 cargo xtask bench [PART…]  renders beside Helm's engine, in one table; all parts, or those named: render, cold, memory, allocations, command, releases
+cargo xtask fuzz --against-helm --minutes N [--seed S]   random cases, answered by Helm's engine and by ours; what differs goes to target/fuzz
+cargo xtask fuzz --panics --minutes N [--seed S]         random bytes for all readers: none may panic or hang
 cargo xtask crds           writes config/crd and charts/pintle/crds from the types";
 
 fn main() -> ExitCode {
@@ -29,6 +32,7 @@ fn main() -> ExitCode {
         ["cluster"] => demo::cluster(),
         ["test", stages @ ..] => test::run(stages),
         ["bench", parts @ ..] => bench::run(parts),
+        ["fuzz", how, options @ ..] => fuzz::run(how, options),
         ["crds"] => crds::run(),
         ["help" | "--help" | "-h"] => {
             println!("{USAGE}");

@@ -1,0 +1,337 @@
+//! Bytes thrown at everything that reads what strangers wrote. Nothing may panic, overflow the stack or hang.
+
+use crate::{
+    case::{Answer, Case},
+    generate::{self, documents, settings, texts},
+    rng::Rng,
+};
+use anyhow::{Result, bail};
+use base64::{Engine as _, engine::general_purpose::STANDARD};
+use flate2::{Compression, write::GzEncoder};
+use pintle::chart::{load, strvals};
+use pintle_value::Map;
+use std::{
+    io::Write as _,
+    panic::{AssertUnwindSafe, catch_unwind},
+    process::ExitCode,
+    sync::{Arc, Mutex},
+    time::{Duration, Instant},
+};
+
+/// How long one input may take.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// A reader, with a maker of what it reads.
+struct Target {
+    name: &'static str,
+    make: fn(&mut Rng, &[Case]) -> Vec<u8>,
+    read: fn(&[u8]),
+}
+
+const TARGETS: &[Target] = &[
+    Target { name: "template", make: make_template, read: read_template },
+    Target { name: "yaml", make: make_yaml, read: read_yaml },
+    Target { name: "values", make: make_values, read: read_values },
+    Target { name: "archive", make: make_archive, read: read_archive },
+    #[cfg(feature = "index")]
+    Target { name: "index", make: make_index, read: read_index },
+];
+
+/// What is being read just now: where, since when, and what it is.
+type Watched = Arc<Mutex<Option<(String, Instant, Vec<u8>)>>>;
+
+/// Takes the targets in turns until the time is over.
+///
+/// # Errors
+/// If there is no such target.
+pub fn run(
+    seed: u64,
+    time: Duration,
+    only: Option<&str>,
+    seeds: &[Case],
+    report: &mut dyn FnMut(&str),
+) -> Result<ExitCode> {
+    let targets: Vec<&Target> = TARGETS.iter().filter(|target| only.is_none_or(|name| target.name == name)).collect();
+    if targets.is_empty() {
+        bail!("there is no such target; there are: {}", TARGETS.iter().map(|t| t.name).collect::<Vec<_>>().join(", "));
+    }
+    let watched = Watched::default();
+    watch(Arc::clone(&watched));
+    let (start, mut told, mut at, mut crashes) = (Instant::now(), Instant::now(), 0u64, 0u64);
+    let mut slowest = vec![(Duration::ZERO, 0u64); targets.len()];
+    while start.elapsed() < time {
+        let which = (at % targets.len() as u64) as usize;
+        let target = targets[which];
+        let mut rng = Rng::new(seed, at);
+        let bytes = (target.make)(&mut rng, seeds);
+        if let Ok(mut now) = watched.lock() {
+            *now = Some((format!("{} {at} of seed {seed}", target.name), Instant::now(), bytes.clone()));
+        }
+        let begun = Instant::now();
+        let done = catch_unwind(AssertUnwindSafe(|| (target.read)(&bytes)));
+        slowest[which] = slowest[which].max((begun.elapsed(), at));
+        if let Err(cause) = done {
+            crashes += 1;
+            let message = cause.downcast_ref::<String>().cloned().unwrap_or_else(|| "panic".to_owned());
+            report(&format!("{} {at} of seed {seed}: {message}\n    {}", target.name, shown(&bytes)));
+        }
+        at += 1;
+        if told.elapsed() > Duration::from_secs(60) {
+            told = Instant::now();
+            report(&format!("{} s, {at} inputs, {crashes} crashes", start.elapsed().as_secs()));
+        }
+    }
+    let slowest: Vec<String> = targets
+        .iter()
+        .zip(&slowest)
+        .map(|(t, (took, at))| format!("{} {} ms ({at})", t.name, took.as_millis()))
+        .collect();
+    report(&format!(
+        "seed {seed}: {at} inputs in {} s, {crashes} crashes; slowest: {}",
+        start.elapsed().as_secs(),
+        slowest.join(", ")
+    ));
+    Ok(if crashes == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+fn shown(bytes: &[u8]) -> String {
+    match std::str::from_utf8(bytes) {
+        Ok(text) if text.len() < 2000 => format!("{text:?}"),
+        _ => format!("base64 {}", STANDARD.encode(&bytes[..bytes.len().min(4000)])),
+    }
+}
+
+/// Ends the process, naming the input, when one takes too long.
+fn watch(watched: Watched) {
+    std::thread::spawn(move || {
+        loop {
+            std::thread::sleep(Duration::from_millis(500));
+            let hung =
+                watched.lock().ok().and_then(|now| now.clone()).filter(|(_, since, _)| since.elapsed() > PATIENCE);
+            if let Some((name, _, bytes)) = hung {
+                eprintln!("{name} hangs: {}", shown(&bytes));
+                std::process::exit(3);
+            }
+        }
+    });
+}
+
+/// Damages bytes a little.
+fn damage(rng: &mut Rng, bytes: &mut Vec<u8>) {
+    for _ in 0..rng.below(4) {
+        if bytes.is_empty() {
+            return;
+        }
+        let at = rng.below(bytes.len());
+        match rng.below(5) {
+            0 => bytes[at] ^= 1 << rng.below(8),
+            1 => bytes[at] = rng.pick(&[0, 0xff, 0x7f, 0x80, b'\n', b' ', b'{', b'"', 0xc3, 0xed]),
+            2 => {
+                let end = (at + 1 + rng.below(16)).min(bytes.len());
+                bytes.drain(at..end);
+            }
+            3 => {
+                let end = (at + 1 + rng.below(64)).min(bytes.len());
+                let piece = bytes[at..end].to_vec();
+                let most = if rng.chance(5) { 2000 } else { 3 };
+                let times = 1 + rng.below(most);
+                for _ in 0..times {
+                    bytes.splice(at..at, piece.iter().copied());
+                }
+            }
+            _ => bytes.truncate(at),
+        }
+    }
+}
+
+fn make_template(rng: &mut Rng, seeds: &[Case]) -> Vec<u8> {
+    let case = generate::case(rng.next_u64(), 0, seeds);
+    serde_json::to_vec(&case).unwrap_or_default()
+}
+
+fn read_template(bytes: &[u8]) {
+    let Ok(mut case) = serde_json::from_slice::<Case>(bytes) else { return };
+    // Cases catch panics, since they are answers there.
+    match case.answer() {
+        Answer::Panic(message) => std::panic::resume_unwind(Box::new(message)),
+        Answer::Output(_) | Answer::Error(_) | Answer::Limit(_) => {}
+    }
+    case.manifest = true;
+    if let Answer::Panic(message) = case.answer() {
+        std::panic::resume_unwind(Box::new(message));
+    }
+}
+
+fn make_yaml(rng: &mut Rng, _: &[Case]) -> Vec<u8> {
+    let mut bytes = match rng.below(8) {
+        0 => documents::json(rng).into_bytes(),
+        1 => documents::toml(rng).into_bytes(),
+        _ => documents::yaml(rng).into_bytes(),
+    };
+    damage(rng, &mut bytes);
+    bytes
+}
+
+fn read_yaml(bytes: &[u8]) {
+    let _cycles = pintle_value::CycleGuard::new();
+    let limits = pintle_yaml::Limits { depth: 500, ..pintle_yaml::Limits::default() };
+    for value in [
+        pintle_yaml::decode(bytes, &limits),
+        pintle_yaml::decode_exact(bytes, &limits),
+        pintle_yaml::decode_strict(bytes, &limits),
+    ]
+    .into_iter()
+    .flatten()
+    {
+        let _ = pintle_yaml::encode(&value);
+        let _ = pintle_yaml::encode_v3(&value);
+    }
+    let _ = pintle_yaml::decode_all(bytes, &limits);
+    let _ = pintle_yaml::documents::split(bytes).count();
+    let _ = pintle::chart::values::from_yaml(bytes);
+    let text = String::from_utf8_lossy(bytes);
+    let _ = pintle_golib::regexp::Regex::compile(bytes);
+    let _ = pintle_golib::glob::Glob::compile(&text);
+    let _ = pintle_golib::url::Url::parse(bytes);
+}
+
+fn make_values(rng: &mut Rng, _: &[Case]) -> Vec<u8> {
+    let how = rng.pick(&["set", "set-string", "set-json", "set-literal"]);
+    let mut bytes = settings::setting(rng, how).into_bytes();
+    damage(rng, &mut bytes);
+    bytes
+}
+
+fn read_values(bytes: &[u8]) {
+    let text = String::from_utf8_lossy(bytes);
+    for read in [strvals::set, strvals::set_string, strvals::set_json, strvals::set_literal] {
+        let map = Map::new();
+        let _ = read(&text, &map);
+        let _ = read("a.b[1].c=1", &map);
+    }
+}
+
+fn make_archive(rng: &mut Rng, _: &[Case]) -> Vec<u8> {
+    let mut tar = tar::Builder::new(Vec::new());
+    for _ in 0..1 + rng.below(5) {
+        let name = match rng.below(4) {
+            0 => format!("c/{}", texts::path(rng)),
+            1 => (rng.pick(&[
+                "Chart.yaml",
+                "c",
+                "../x",
+                "/etc/passwd",
+                "c/../../x",
+                "c/C:/x",
+                "c\\templates\\x",
+                "c/charts/s.tgz",
+                "c/charts/_x/y",
+            ]))
+            .to_owned(),
+            _ => format!(
+                "c/{}",
+                rng.pick(&[
+                    "Chart.yaml",
+                    "values.yaml",
+                    "templates/t.yaml",
+                    "charts/s/Chart.yaml",
+                    "charts/s/values.yaml",
+                    "requirements.yaml",
+                    "requirements.lock",
+                    "Chart.lock",
+                    "values.schema.json",
+                    ".helmignore",
+                    "crds/a.yaml",
+                    "charts/s-1.tgz"
+                ])
+            ),
+        };
+        let mut data = match rng.below(6) {
+            0 => documents::json(rng).into_bytes(),
+            1 if rng.chance(30) => make_archive(rng, &[]),
+            2 => documents::yaml(rng).into_bytes(),
+            3 => b"apiVersion: v1\nname: c\nversion: 1.0.0\n".to_vec(),
+            _ => b"apiVersion: v2\nname: c\nversion: 1.0.0\ndependencies:\n- name: s\n  version: 1\n  import-values: [data]\n".to_vec(),
+        };
+        damage(rng, &mut data);
+        let mut header = tar::Header::new_gnu();
+        header.set_size(data.len() as u64);
+        header.set_mode(0o644);
+        header.set_entry_type(tar::EntryType::new(rng.pick(b"000000000125gxLK")));
+        // Names that no builder writes are written by hand.
+        let field = &mut header.as_old_mut().name;
+        let length = name.len().min(field.len());
+        field[..length].copy_from_slice(&name.as_bytes()[..length]);
+        header.set_cksum();
+        let _ = tar.append(&header, data.as_slice());
+    }
+    let mut bytes = tar.into_inner().unwrap_or_default();
+    if rng.chance(40) {
+        damage(rng, &mut bytes);
+    }
+    let mut gzip = GzEncoder::new(Vec::new(), Compression::fast());
+    let _ = gzip.write_all(&bytes);
+    let mut bytes = gzip.finish().unwrap_or_default();
+    if rng.chance(25) {
+        damage(rng, &mut bytes);
+    }
+    bytes
+}
+
+fn read_archive(bytes: &[u8]) {
+    let Ok(chart) = load::archive(bytes, &load::Limits::default()) else { return };
+    let chart = Arc::new(chart);
+    let mut warnings = Vec::new();
+    let user = Map::new();
+    if let Ok(root) = pintle::chart::dependencies::Instance::process(&chart, &user, &mut warnings) {
+        let _ = pintle::chart::values::coalesce(&root, &user, &mut warnings);
+    }
+}
+
+#[cfg(feature = "index")]
+fn make_index(rng: &mut Rng, _: &[Case]) -> Vec<u8> {
+    let mut text = String::from("apiVersion: v1\nentries:\n");
+    for _ in 0..rng.below(4) {
+        text += &format!("  {}:\n", rng.pick(&["a", "b", "\"c\"", "'d'", "? e\n", "1", "~"]));
+        for _ in 0..rng.below(4) {
+            text += &format!(
+                "  - {}\n    {}\n    {}\n",
+                rng.pick(&["apiVersion: v2", "created: \"2020-01-01T00:00:00Z\"", "name: a"]),
+                rng.pick(&[
+                    "name: a",
+                    "version: 1.0.0",
+                    "urls: [a.tgz]",
+                    "urls:\n    - a.tgz",
+                    "digest: x",
+                    "dependencies:\n    - name: b\n      version: 1"
+                ]),
+                rng.pick(&[
+                    "version: 1.2.3",
+                    "description: |\n      x\n\n      y",
+                    "description: >-\n      a\n     b",
+                    "maintainers: [{name: x}]",
+                    "annotations: {a: b}",
+                    "keywords: &k [a]",
+                    "<<: *k",
+                    "type: application"
+                ]),
+            );
+        }
+    }
+    text += rng.pick(&["", "generated: 2020-01-01T00:00:00Z\n", "---\nx\n", "entries: {}\n"]);
+    if rng.chance(15) {
+        text = documents::yaml(rng);
+    }
+    let mut bytes = text.into_bytes();
+    damage(rng, &mut bytes);
+    bytes
+}
+
+#[cfg(feature = "index")]
+fn read_index(bytes: &[u8]) {
+    if let Ok(index) = pintle::source::Index::read(bytes, "http://example.test") {
+        for (name, _) in index.iter() {
+            let _ = index.resolve(name, ">=0.0.0-0");
+        }
+    }
+}
