@@ -275,7 +275,8 @@ mod tests {
             compose(&spec(json!([{"kind": "Secret", "name": "s"}]), json!(null)), &[content("a: 1\n---\nb: [1\nc: 2")]);
         assert_eq!(
             broken.unwrap_err().to_string(),
-            "spec.valuesFrom[0]: Secret \"s\", key \"values.yaml\": error converting YAML to JSON: yaml: line 1: did not find \
+            "spec.valuesFrom[0]: Secret \"s\", key \"values.yaml\": cannot unmarshal yaml document: error \
+             converting YAML to JSON: yaml: line 1: did not find \
              expected ',' or ']' (line 4, column 2)"
         );
         let optional = json!([{"kind": "Secret", "name": "s", "optional": true}]);
