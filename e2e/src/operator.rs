@@ -17,6 +17,8 @@ use crate::wait::wait_until;
 pub struct OperatorOptions {
     /// Only this namespace; all by default.
     pub namespace: Option<String>,
+    /// The kubeconfig in place of the operator's own: a way through a proxy.
+    pub kubeconfig: Option<PathBuf>,
     /// Further arguments.
     pub args: Vec<String>,
     /// Further environment.
@@ -50,7 +52,7 @@ impl Operator {
             .args(["--metrics-addr", &metrics, "--health-addr", &health])
             .arg("--cache-dir")
             .arg(folder.join(format!("cache-{name}")))
-            .env("KUBECONFIG", &control_plane.users().operator)
+            .env("KUBECONFIG", options.kubeconfig.as_ref().unwrap_or(&control_plane.users().operator))
             .envs(options.env.iter().cloned());
         if let Some(namespace) = &options.namespace {
             command.args(["--namespace", namespace]);

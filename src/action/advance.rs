@@ -521,6 +521,8 @@ pub async fn fail(op: &mut Operation, why: String, at: &Workplace) -> Result<Pro
             }
         }
         action => {
+            // Helm lists descriptions one a line.
+            let why = why.lines().collect::<Vec<_>>().join(" / ");
             let text = format!(
                 "{} \"{name}\" failed: {why}",
                 if action == Action::Install { "Release" } else { action.title() }

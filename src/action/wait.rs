@@ -105,7 +105,7 @@ impl Waiting {
             self.looked = Some(at.now);
         }
         let (due, pause) = *self.inquiry.get_or_insert((at.now + INQUIRY, INQUIRY * 2));
-        if at.now >= due && self.standing() != Standing::Ready {
+        if at.now >= due && self.standing() != Standing::Ready && at.cluster.is_idle_enough() {
             self.investigate(at).await;
             self.inquiry = Some((at.now + pause, (pause * 2).min(LONGEST_INQUIRY)));
         }

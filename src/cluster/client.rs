@@ -75,6 +75,8 @@ struct Server {
     gate: Arc<Gate>,
     discovery: Discovery,
     identities: Mutex<HashMap<String, kube::Client>>,
+    /// Diagnoses that may be made now, and when that was reckoned.
+    spare: Mutex<(f64, Instant)>,
     options: Options,
 }
 
@@ -137,6 +139,7 @@ impl Cluster {
             gate,
             discovery: Discovery::default(),
             identities: Mutex::default(),
+            spare: Mutex::new((0.0, Instant::now())),
             options,
         });
         Ok(Self::assemble(base, server, None))
@@ -386,6 +389,10 @@ impl Cluster {
         path.push('/');
         path.push_str(&escape(&id.name));
         Ok(path)
+    }
+
+    pub(crate) fn spare_diagnoses(&self) -> &Mutex<(f64, Instant)> {
+        &self.server.spare
     }
 
     pub(crate) fn caller(&self) -> &Caller {

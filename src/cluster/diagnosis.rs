@@ -5,7 +5,8 @@
 
 use std::fmt;
 use std::fmt::Write as _;
-use std::time::Duration;
+use std::sync::PoisonError;
+use std::time::{Duration, Instant};
 
 use http::Method;
 use serde_json::Value;
@@ -17,6 +18,10 @@ use super::readiness::{container_troubles, failing_container};
 
 /// How long asking may take in all.
 const PATIENCE: Duration = Duration::from_secs(5);
+
+/// Diagnoses of slow waits: in the long run and at once.
+const A_SECOND: f64 = 2.0;
+const AT_ONCE: f64 = 20.0;
 
 /// Most Pods that are looked at.
 const PODS: u32 = 50;
@@ -63,6 +68,21 @@ impl Cluster {
         // What was found before the time is up is better than nothing.
         let _ = tokio::time::timeout(PATIENCE, self.investigate(id, live, &mut found)).await;
         found
+    }
+
+    /// Whether there is time for a diagnosis that nobody asked for: some a second, however many releases wait, so that what is
+    /// merely of interest does not take the API server's time.
+    pub fn is_idle_enough(&self) -> bool {
+        let mut spare = self.spare_diagnoses().lock().unwrap_or_else(PoisonError::into_inner);
+        let (left, since) = &mut *spare;
+        let now = Instant::now();
+        *left = (*left + now.duration_since(*since).as_secs_f64() * A_SECOND).min(AT_ONCE);
+        *since = now;
+        let idle = *left >= 1.0;
+        if idle {
+            *left -= 1.0;
+        }
+        idle
     }
 
     async fn investigate(&self, id: &ObjectId, live: &Value, found: &mut Diagnosis) {

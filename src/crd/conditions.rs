@@ -16,6 +16,9 @@ pub const REMEDIATED: &str = "Remediated";
 /// Whether the chart's tests passed.
 pub const TEST_SUCCESS: &str = "TestSuccess";
 
+/// The order in which conditions are listed: how it is, what goes on, how that came about.
+const ORDER: [&str; 6] = [READY, RECONCILING, STALLED, RELEASED, TEST_SUCCESS, REMEDIATED];
+
 /// Longest message of a condition in bytes; the API allows 32768.
 const LONGEST_MESSAGE: usize = 20_000;
 
@@ -59,7 +62,7 @@ pub fn is_true(conditions: &[Condition], kind: &str) -> bool {
 
 /// An object's conditions on their way to the next status: the generation and the clock are the same for all of them.
 pub struct Conditions<'a> {
-    /// The conditions, in the order in which they were first set.
+    /// The conditions, in the order of [`ORDER`], whatever came first.
     pub list: &'a mut Vec<Condition>,
     /// The generation of the spec that they speak of.
     pub generation: Option<i64>,
@@ -83,7 +86,10 @@ impl Conditions<'_> {
                 *old = Condition { last_transition_time: old.last_transition_time.clone(), ..condition };
             }
             Some(old) => *old = condition,
-            None => self.list.push(condition),
+            None => {
+                self.list.push(condition);
+                self.list.sort_by_key(|c| ORDER.iter().position(|kind| *kind == c.type_).unwrap_or(ORDER.len()));
+            }
         }
     }
 

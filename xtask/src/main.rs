@@ -6,6 +6,7 @@ mod crds;
 mod demo;
 mod fuzz;
 mod narrator;
+mod scale;
 mod story;
 mod test;
 
@@ -21,6 +22,7 @@ cargo xtask test [STAGE…]  what CI runs; all stages, or those named: format, l
 cargo xtask bench [PART…]  renders beside Helm's engine, in one table; all parts, or those named: render, cold, memory, allocations, command, releases
 cargo xtask fuzz --against-helm --minutes N [--seed S]   random cases, answered by Helm's engine and by ours; what differs goes to target/fuzz
 cargo xtask fuzz --panics --minutes N [--seed S]         random bytes for all readers: none may panic or hang
+cargo xtask scale [--n N]  what N small releases cost: time, CPU, memory, requests; beside the floor of a plain client
 cargo xtask crds           writes config/crd and charts/pintle/crds from the types";
 
 fn main() -> ExitCode {
@@ -34,6 +36,7 @@ fn main() -> ExitCode {
         ["bench", parts @ ..] => bench::run(parts),
         ["fuzz", how, options @ ..] => fuzz::run(how, options),
         ["crds"] => crds::run(),
+        ["scale", args @ ..] => scale::run(args),
         ["help" | "--help" | "-h"] => {
             println!("{USAGE}");
             Ok(())
