@@ -222,5 +222,6 @@ fn outcome(at: &Namespace, release: &str) -> Value {
         let name = pod["metadata"]["name"].as_str().unwrap_or_default().replace(release, "RELEASE");
         text = text.replace(&name, "POD");
     }
-    serde_json::from_str(&text).unwrap()
+    // Descriptions in records are of one line.
+    serde_json::from_str(&text.replace("\\n", " / ")).unwrap()
 }

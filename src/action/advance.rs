@@ -34,6 +34,10 @@ pub struct Operation {
     pub changed: BTreeSet<ObjectId>,
     /// The versions of the objects as they were applied.
     pub applied: BTreeMap<ObjectId, String>,
+    /// Earlier revisions that were read when the operation began. Let go of when it has to wait: they may be large.
+    pub at_hand: Vec<Stored>,
+    /// Earlier revisions as this operation wrote them.
+    pub written: Vec<Stored>,
 }
 
 /// What a step led to.
@@ -64,7 +68,23 @@ pub enum Outcome {
 impl Operation {
     /// Takes up an operation from its record.
     pub fn resume(stored: Stored, cursor: Cursor) -> Self {
-        Self { stored, cursor, deployed: Vec::new(), waiting: None, changed: BTreeSet::new(), applied: BTreeMap::new() }
+        Self {
+            stored,
+            cursor,
+            deployed: Vec::new(),
+            waiting: None,
+            changed: BTreeSet::new(),
+            applied: BTreeMap::new(),
+            at_hand: Vec::new(),
+            written: Vec::new(),
+        }
+    }
+
+    /// The same with revisions that need not be read again.
+    #[must_use]
+    pub fn with(mut self, at_hand: Vec<Stored>) -> Self {
+        self.at_hand = at_hand;
+        self
     }
 
     fn record(&self) -> &Record {
@@ -361,7 +381,14 @@ async fn base_targets(op: &Operation, at: &Workplace) -> Result<Replaced, Error>
     let Some(base) = op.cursor.base else { return Ok(replaced) };
     for version in base..op.record().version {
         // Whoever deleted a record took on what becomes of its objects.
-        let Some(stored) = records::revision(&at.storage, &op.record().name, version).await? else { continue };
+        let known = op.at_hand.iter().find(|stored| stored.record.version == version).cloned();
+        let stored = match known {
+            Some(stored) => stored,
+            None => match records::revision(&at.storage, &op.record().name, version).await? {
+                Some(stored) => stored,
+                None => continue,
+            },
+        };
         for target in objects::targets(&stored.record, &at.cluster).await? {
             if replaced.targets.iter().any(|known| known.id.same_object(&target.id)) {
                 continue;
@@ -473,7 +500,8 @@ async fn succeed(op: &mut Operation, at: &Workplace) -> Result<Progress, Error> 
     let version = op.record().version;
     match op.cursor.doing() {
         Action::Install | Action::Upgrade | Action::Rollback => {
-            records::supersede(&at.storage, &name, &op.deployed, version).await?;
+            let written = records::supersede(&at.storage, &name, &op.deployed, version, &op.at_hand).await?;
+            op.written.extend(written);
             let text = match op.cursor.action {
                 Action::Install => "Install complete".to_owned(),
                 Action::Upgrade => "Upgrade complete".to_owned(),
@@ -488,7 +516,8 @@ async fn succeed(op: &mut Operation, at: &Workplace) -> Result<Progress, Error> 
             finish(op, status, text, at).await?;
         }
         Action::Uninstall | Action::UninstallRemediation if at.options.keep_history => {
-            records::supersede(&at.storage, &name, &op.deployed, version).await?;
+            let written = records::supersede(&at.storage, &name, &op.deployed, version, &op.at_hand).await?;
+            op.written.extend(written);
             finish(op, Status::Uninstalled, "Uninstallation complete".into(), at).await?;
         }
         Action::Uninstall | Action::UninstallRemediation => {

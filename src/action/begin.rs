@@ -113,15 +113,15 @@ pub async fn install(
     Ok(Operation::resume(stored, cursor))
 }
 
-/// Begins a further revision on top of `base`.
+/// Begins a further revision, the newest one, on top of `base`; `kept` revisions are there.
 ///
 /// # Errors
 /// As [`install`].
 pub async fn upgrade(
     draft: Draft,
     errand: &Errand,
-    newest: &Stored,
-    base: &Stored,
+    (newest, base): (Stored, Stored),
+    kept: usize,
     at: &Workplace,
 ) -> Result<Operation, Error> {
     let mut record = record(draft, newest.record.version + 1, Status::PendingUpgrade, "Preparing upgrade", at);
@@ -136,16 +136,22 @@ pub async fn upgrade(
     }
     let mut cursor = cursor(Action::Upgrade, errand, &record, Some(base.record.version), at);
     cursor.adopted = adopted;
-    make_room(&record.name, at).await?;
+    make_room(&record.name, kept, at).await?;
     let stored = at.storage.create(&record, &annotations(&cursor)).await?;
-    Ok(Operation::resume(stored, cursor))
+    Ok(Operation::resume(stored, cursor).with(vec![newest, base]))
 }
 
-/// Begins a revision that repeats `target`, on top of the failed `newest`.
+/// Begins a revision that repeats `target`, on top of `newest`; `kept` revisions are there.
 ///
 /// # Errors
 /// If the record cannot be written.
-pub async fn rollback(errand: &Errand, newest: &Stored, target: &Stored, at: &Workplace) -> Result<Operation, Error> {
+pub async fn rollback(
+    errand: &Errand,
+    newest: &Stored,
+    target: &Stored,
+    kept: usize,
+    at: &Workplace,
+) -> Result<Operation, Error> {
     let mut record: Record = (*target.record).clone();
     record.version = newest.record.version + 1;
     record.info.status = Status::PendingRollback;
@@ -167,7 +173,7 @@ pub async fn rollback(errand: &Errand, newest: &Stored, target: &Stored, at: &Wo
     } else {
         cursor.fingerprint = String::new();
     }
-    make_room(&record.name, at).await?;
+    make_room(&record.name, kept, at).await?;
     let stored = at.storage.create(&record, &annotations(&cursor)).await?;
     Ok(Operation::resume(stored, cursor))
 }
@@ -244,8 +250,8 @@ async fn admit(record: &Record, old: &[Target], verb: &str, at: &Workplace) -> R
 }
 
 /// Helm makes room when a revision is created: at most `max_history - 1` older ones stay.
-async fn make_room(name: &str, at: &Workplace) -> Result<(), Error> {
-    if at.options.max_history > 0 {
+async fn make_room(name: &str, kept: usize, at: &Workplace) -> Result<(), Error> {
+    if at.options.max_history > 0 && kept >= at.options.max_history as usize {
         at.storage.prune(name, at.options.max_history as usize - 1).await?;
     }
     Ok(())

@@ -15,18 +15,39 @@ pub async fn revision(storage: &Storage, release: &str, version: u32) -> Result<
     }
 }
 
-/// Marks the revisions that were deployed until now as superseded.
+/// Marks the revisions that were deployed until now as superseded; gives their records as written. Those at hand need not be
+/// read again, unless somebody wrote them in between.
 ///
 /// # Errors
 /// If one cannot be written.
-pub async fn supersede(storage: &Storage, release: &str, deployed: &[u32], by: u32) -> Result<()> {
-    for version in deployed.iter().filter(|version| **version != by) {
-        let Some(stored) = revision(storage, release, *version).await? else { continue };
+pub async fn supersede(
+    storage: &Storage,
+    release: &str,
+    deployed: &[u32],
+    by: u32,
+    at_hand: &[Stored],
+) -> Result<Vec<Stored>> {
+    let mark = async |stored: &Stored| {
         let mut record = stored.record.clone();
         Arc::make_mut(&mut record).info.status = Status::Superseded;
-        storage.update(&stored, &record, &stored.annotations).await?;
+        storage.update(stored, &record, &stored.annotations).await
+    };
+    let mut written = Vec::new();
+    for version in deployed.iter().filter(|version| **version != by) {
+        if let Some(known) = at_hand.iter().find(|stored| stored.record.version == *version) {
+            match mark(known).await {
+                Err(Error::Conflict { .. } | Error::NotFound { .. }) => {}
+                result => {
+                    written.push(result?);
+                    continue;
+                }
+            }
+        }
+        if let Some(stored) = revision(storage, release, *version).await? {
+            written.push(mark(&stored).await?);
+        }
     }
-    Ok(())
+    Ok(written)
 }
 
 /// Deletes all records. The newest goes last: as long as it is there, an interrupted removal is taken up again.

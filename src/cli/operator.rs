@@ -87,6 +87,9 @@ pub(super) struct Operator {
     /// Forbid charts from HelmRepositories in other namespaces
     #[arg(long, env = "PINTLE_NO_CROSS_NAMESPACE_REFS")]
     no_cross_namespace_refs: bool,
+    /// Forbid repositories on the operator's own host; link-local and metadata addresses are never asked anyway
+    #[arg(long, env = "PINTLE_NO_LOOPBACK_SOURCES")]
+    no_loopback_sources: bool,
     /// Service account for releases that name none
     #[arg(long, env = "PINTLE_DEFAULT_SERVICE_ACCOUNT")]
     default_service_account: Option<String>,
@@ -159,6 +162,7 @@ impl Operator {
                 index_limit: self.index_limit << 20,
                 chart_limit: self.chart_limit << 20,
                 disk_limit: self.cache_size << 20,
+                loopback: !self.no_loopback_sources,
                 ..source::Settings::default()
             },
         };

@@ -14,6 +14,7 @@ use reqwest::{Certificate, Client, Identity, Response, StatusCode, Url, redirect
 
 use super::digest::Sha256;
 use super::error::Error;
+use super::reach::Reach;
 use super::repository::{Credentials, Repository, Tls, redact, take_credentials};
 
 /// How many redirects are followed.
@@ -50,12 +51,14 @@ pub(super) enum Answer {
 /// The HTTP clients, one for each way of doing TLS, so that connections are used again.
 pub(super) struct Downloads {
     user_agent: HeaderValue,
+    reach: Reach,
     clients: Mutex<HashMap<Sha256, Client>>,
 }
 
 impl Downloads {
-    pub(super) fn new(user_agent: &str) -> Downloads {
+    pub(super) fn new(user_agent: &str, reach: Reach) -> Downloads {
         Downloads {
+            reach,
             user_agent: HeaderValue::from_str(user_agent).unwrap_or(HeaderValue::from_static("pintle")),
             clients: Mutex::default(),
         }
@@ -90,6 +93,9 @@ impl Downloads {
     }
 
     async fn send(&self, repository: &Repository, url: &mut Url, request: &Request<'_>) -> Result<Hop, Error> {
+        if let Some((address, why)) = self.reach.refusal_of(url) {
+            return Err(Error::OutOfReach { url: redact(url), address, why });
+        }
         // Credentials in an address are meant for that address.
         let own = take_credentials(url);
         let trusted = repository.is_own(url) || repository.pass_credentials;
@@ -114,7 +120,7 @@ impl Downloads {
         if let Some(client) = clients.get(&key) {
             return Ok(client.clone());
         }
-        let client = build(&tls, &self.user_agent)?;
+        let client = build(&tls, &self.user_agent, self.reach)?;
         if clients.len() >= CLIENTS {
             clients.clear();
         }
@@ -245,7 +251,7 @@ impl Write for Limited {
     }
 }
 
-fn build(tls: &Tls, user_agent: &HeaderValue) -> Result<Client, Error> {
+fn build(tls: &Tls, user_agent: &HeaderValue, reach: Reach) -> Result<Client, Error> {
     let ca = match &tls.ca {
         None => Vec::new(),
         Some(pem) => match Certificate::from_pem_bundle(pem) {
@@ -266,6 +272,7 @@ fn build(tls: &Tls, user_agent: &HeaderValue) -> Result<Client, Error> {
             .user_agent(user_agent.clone())
             .redirect(redirect::Policy::none())
             .no_gzip()
+            .dns_resolver(reach.resolver())
             .connect_timeout(std::time::Duration::from_secs(30))
             .danger_accept_invalid_certs(tls.insecure_skip_verify);
         let builder = if system { builder.tls_certs_merge(ca.clone()) } else { builder.tls_certs_only(ca.clone()) };

@@ -37,6 +37,16 @@ pub enum Error {
         /// What the network said.
         why: String,
     },
+    /// The host may not be asked by anybody.
+    #[error("GET {url}: {address} is {why}: it is never asked")]
+    OutOfReach {
+        /// The address, without credentials.
+        url: String,
+        /// The host.
+        address: std::net::IpAddr,
+        /// What it is.
+        why: &'static str,
+    },
     /// The server took too long.
     #[error("GET {url}: not finished after {after:?}: the server is slow or the repository's timeout too short")]
     Timeout {
@@ -142,7 +152,11 @@ impl Error {
     /// Whether trying again without a change of the spec (or of a Secret that it refers to) is in vain.
     pub fn is_terminal(&self) -> bool {
         match self {
-            Error::Address { .. } | Error::Registry { .. } | Error::Credentials { .. } | Error::Range { .. } => true,
+            Error::Address { .. }
+            | Error::OutOfReach { .. }
+            | Error::Registry { .. }
+            | Error::Credentials { .. }
+            | Error::Range { .. } => true,
             Error::Transport { .. }
             | Error::Timeout { .. }
             | Error::Status { .. }
@@ -160,7 +174,7 @@ impl Error {
     /// The reason for a condition of a HelmRepository.
     pub fn index_reason(&self) -> &'static str {
         match self {
-            Error::Address { .. } => "URLInvalid",
+            Error::Address { .. } | Error::OutOfReach { .. } => "URLInvalid",
             Error::Registry { .. } => "UnsupportedSourceKind",
             Error::Credentials { .. } | Error::Status { status: 401 | 403, .. } => "AuthenticationFailed",
             Error::Index { .. } | Error::TooLarge { .. } => "IndexationFailed",
@@ -171,7 +185,7 @@ impl Error {
     /// The reason for a condition of a HelmRelease whose chart could not be had.
     pub fn chart_reason(&self) -> &'static str {
         match self {
-            Error::Address { .. } => "URLInvalid",
+            Error::Address { .. } | Error::OutOfReach { .. } => "URLInvalid",
             Error::Registry { .. } => "UnsupportedSourceKind",
             Error::Credentials { .. } | Error::Status { status: 401 | 403, .. } => "AuthenticationFailed",
             Error::Index { .. } => "IndexationFailed",

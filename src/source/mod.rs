@@ -11,6 +11,7 @@ mod flight;
 mod index;
 mod index_lines;
 mod index_reader;
+mod reach;
 mod repository;
 mod spec;
 #[cfg(test)]
@@ -29,6 +30,7 @@ pub use repository::{Credentials, DEFAULT_TIMEOUT, Repository, Tls, redact};
 use archive::Archives;
 use download::{Answer, Downloads, Request, Validators};
 use flight::Flights;
+use reach::Reach;
 
 /// How many indexes are kept.
 const INDEXES: usize = 1024;
@@ -50,6 +52,8 @@ pub struct Settings {
     pub memory_limit: u64,
     /// How the program calls itself to servers.
     pub user_agent: String,
+    /// Whether servers on this host may be asked. Link-local and metadata addresses never are.
+    pub loopback: bool,
 }
 
 impl Default for Settings {
@@ -61,6 +65,7 @@ impl Default for Settings {
             disk_limit: 1 << 30,
             memory_limit: 32 << 20,
             user_agent: concat!("pintle/", env!("CARGO_PKG_VERSION")).to_owned(),
+            loopback: true,
         }
     }
 }
@@ -94,7 +99,7 @@ impl Sources {
         let archives = Archives::open(settings.directory.clone(), settings.disk_limit, settings.memory_limit);
         Sources {
             shared: Arc::new(Shared {
-                downloads: Downloads::new(&settings.user_agent),
+                downloads: Downloads::new(&settings.user_agent, Reach { loopback: settings.loopback }),
                 archives,
                 indexes: Mutex::default(),
                 addresses: Mutex::default(),

@@ -30,6 +30,16 @@ impl Run<'_> {
         if signals.records.is_empty() {
             return;
         }
+        // Old revisions go when there are too many of them; that is no news.
+        if let Some(history) = &mut self.live.history {
+            let newest = history.first().map_or(0, |s| s.revision.version);
+            let name = |version: u32| format!("sh.helm.release.v1.{}.v{version}", self.place.name);
+            history.retain(|s| {
+                let (version, status) = (s.revision.version, s.revision.status);
+                let gone = signals.records.get(&name(version)).is_some_and(|(_, gone)| *gone);
+                !gone || version == newest || status == Status::Deployed
+            });
+        }
         let known = self.live.history.as_deref().unwrap_or_default();
         let news = signals.records.iter().any(|(name, (seen, gone))| {
             let ours = known.iter().find(|s| self.record_name(s.revision.version) == *name);
@@ -81,6 +91,7 @@ impl Run<'_> {
             .map(|(stored, cursor)| Operation::resume(stored, cursor));
         self.live.history = Some(summaries);
         self.tell_deployed();
+        self.retell();
         Ok(())
     }
 
@@ -98,6 +109,11 @@ impl Run<'_> {
         if let Some(operation) = &mut self.live.operation {
             operation.deployed = deployed;
         }
+    }
+
+    /// How many revisions are kept.
+    pub(super) fn kept(&self) -> usize {
+        self.live.history.as_ref().map_or(0, Vec::len)
     }
 
     /// The newest revision's number.

@@ -72,8 +72,7 @@ impl Run<'_> {
     pub(super) async fn install(&mut self, wanted: &Wanted, who: &Identity) -> Result<Option<Turn>, Trouble> {
         let newest = self.newest_version();
         let revision = newest.unwrap_or(0) + 1;
-        self.say_progress(&format!("installs revision {revision} of chart {}@{}", wanted.chart, wanted.version))
-            .await?;
+        self.progress(&format!("installs revision {revision} of chart {}@{}", wanted.chart, wanted.version));
         let at = self.workplace(Action::Install, who);
         if self.release.spec.install.as_ref().is_some_and(|i| i.create_namespace) {
             action::objects::ensure_namespace(&self.place.namespace, &at).await?;
@@ -116,8 +115,7 @@ impl Run<'_> {
             Why::OutOfSync | Why::Failed | Why::Forced => {}
         }
         self.live.forced = false;
-        self.say_progress(&format!("upgrades to revision {revision} with chart {}@{}", wanted.chart, wanted.version))
-            .await?;
+        self.progress(&format!("upgrades to revision {revision} with chart {}@{}", wanted.chart, wanted.version));
         let at = self.workplace(Action::Upgrade, who);
         let rendered = match self.rendered(wanted, Action::Upgrade, revision, &at).await? {
             Ok(rendered) => rendered,
@@ -126,7 +124,7 @@ impl Run<'_> {
         let newest = self.stored(&who.storage, newest_version).await?;
         let base = if base == newest_version { newest.clone() } else { self.stored(&who.storage, base).await? };
         self.report.attempt_action(Action::Upgrade);
-        let operation = begin::upgrade(rendered.draft, &self.errand(wanted), &newest, &base, &at).await?;
+        let operation = begin::upgrade(rendered.draft, &self.errand(wanted), (newest, base), self.kept(), &at).await?;
         self.began(operation).await;
         Ok(None)
     }
@@ -146,7 +144,7 @@ impl Run<'_> {
         let newest = self.stored(&who.storage, newest_version).await?;
         let target = self.stored(&who.storage, target).await?;
         let errand = Errand { generation: self.generation(), fingerprint: String::new() };
-        let operation = begin::rollback(&errand, &newest, &target, &at).await?;
+        let operation = begin::rollback(&errand, &newest, &target, self.kept(), &at).await?;
         self.began(operation).await;
         Ok(())
     }
@@ -216,6 +214,9 @@ impl Run<'_> {
         if !operation.applied.is_empty() {
             self.live.drift.applied(version, std::mem::take(&mut operation.applied));
         }
+        for stored in std::mem::take(&mut operation.written) {
+            self.put(summarise(&stored));
+        }
         if result.is_ok() {
             self.put(summarise(&operation.stored));
             self.note_cursor(&operation);
@@ -228,6 +229,7 @@ impl Run<'_> {
             Ok(Progress::Waits { message, again }) => {
                 self.report.observed();
                 self.report.progressing(&operation.cursor, version, Some(&message));
+                operation.at_hand = Vec::new();
                 self.live.operation = Some(operation);
                 Ok(Some(Turn::After(Duration::try_from(again).unwrap_or_default())))
             }

@@ -104,12 +104,67 @@ impl Run<'_> {
         self.report.history(&self.place.name, &self.place.namespace, &history);
     }
 
-    /// Says that something is under way before it begins.
-    pub(super) async fn say_progress(&mut self, what: &str) -> Result<(), Trouble> {
+    /// Says what the records tell and the status does not: an operation's end is recorded before it is said, and the operator
+    /// may have died in between.
+    pub(super) fn retell(&mut self) {
+        let Some(newest) = self.live.history.as_ref().and_then(|h| h.first()).cloned() else { return };
+        let Some(cursor) = newest.revision.cursor.as_ref().filter(|c| c.holder == self.holder && c.step.is_none())
+        else {
+            return;
+        };
+        let why = |summary: &Summary| {
+            let text = &summary.description;
+            text.split_once("failed: ").map_or_else(|| text.clone(), |(_, why)| why.to_owned())
+        };
+        match (cursor.action, newest.revision.status) {
+            (Action::Rollback, status @ (Status::Deployed | Status::Failed)) if self.rollback_to().is_none() => {
+                let earlier = self.live.history.as_ref().and_then(|h| h.get(1)).cloned();
+                if let Some(failed) = earlier.filter(|s| s.revision.status == Status::Failed) {
+                    let message = format!("Helm upgrade failed for release {}: {}", self.title(&failed), why(&failed));
+                    self.restate(conditions::RELEASED, false, "UpgradeFailed", &message);
+                }
+                let title = self.title(&newest);
+                let target = cursor.target.unwrap_or(0);
+                match status {
+                    Status::Deployed => {
+                        let message = format!("Helm rollback to revision {target} succeeded for release {title}");
+                        self.restate(conditions::REMEDIATED, true, "RollbackSucceeded", &message);
+                    }
+                    _ => {
+                        let message = format!("Helm rollback failed for release {title}: {}", why(&newest));
+                        self.restate(conditions::REMEDIATED, false, "RollbackFailed", &message);
+                    }
+                }
+            }
+            (action @ (Action::Install | Action::Upgrade), Status::Failed)
+                if !newest.description.contains("interrupted") =>
+            {
+                let message = format!("Helm {action} failed for release {}: {}", self.title(&newest), why(&newest));
+                if self.restate(conditions::RELEASED, false, &format!("{}Failed", action.title()), &message) {
+                    self.report.conditions().remove(conditions::REMEDIATED);
+                    self.report.conditions().remove(conditions::TEST_SUCCESS);
+                }
+            }
+            _ => {}
+        }
+    }
+
+    /// Sets a condition unless it says so already, in whatever words. Whether it did not.
+    fn restate(&mut self, kind: &str, holds: bool, reason: &str, message: &str) -> bool {
+        let status = conditions::Status::from(holds);
+        let said = conditions::find(&self.report.status.conditions, kind)
+            .is_some_and(|c| c.status == status.as_str() && c.reason == reason);
+        if !said {
+            self.report.conditions().set(kind, status, reason, message);
+        }
+        !said
+    }
+
+    /// Says that something is under way. It is written when it has to wait, or how it ended is: what takes a moment is not
+    /// worth a request.
+    pub(super) fn progress(&mut self, what: &str) {
         self.report.observed();
         self.report.conditions().reconciling("Progressing", what);
-        self.report.write(self.release, self.live, self.ctx).await?;
-        Ok(())
     }
 
     /// Says how an operation ended, and remembers what it did to the other revisions.
@@ -188,6 +243,9 @@ impl Run<'_> {
         }
         self.mirror();
         self.announce(failed, &reason, &message).await;
+        if !failed {
+            return;
+        }
         // The count must not be lost before the next step; what fails here is written by the next status.
         if let Err(error) = self.report.write(self.release, self.live, self.ctx).await {
             tracing::warn!(%error, "status could not be written");

@@ -1,0 +1,154 @@
+//! What a tenant, somebody who may write HelmReleases and HelmRepositories in one namespace, cannot get by it. Each line of
+//! docs/security.md has its test here or is named there.
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+use pintle_e2e::{DEADLINE, HELMREPOSITORY, Namespace, Operator, OperatorOptions, Packaged, Scene, archive, condition, wait_until};
+use serde_json::{Value, json};
+
+/// A chart of one template.
+fn publish(scene: &Scene, name: &str, template: &str) {
+    let chart = format!("apiVersion: v2\nname: {name}\nversion: 1.0.0\n");
+    let template = (format!("{name}/templates/a.yaml"), template.as_bytes().to_vec());
+    let bytes = archive(vec![(format!("{name}/Chart.yaml"), chart.into_bytes()), template]).unwrap();
+    scene.repository.add(Packaged { name: name.into(), version: "1.0.0".into(), app_version: "1".into(), bytes });
+}
+
+/// A namespace with a service account that may do as it likes there, and nothing elsewhere.
+fn tenant(at: &Namespace, rights: &[&str]) {
+    let name = at.name();
+    at.kubectl().run(&["create", "serviceaccount", "tenant", "-n", name]).unwrap();
+    for role in rights {
+        let account = format!("--serviceaccount={name}:tenant");
+        let role_flag = format!("--clusterrole={role}");
+        at.kubectl().run(&["create", "rolebinding", role, "-n", name, &role_flag, &account]).unwrap();
+    }
+}
+
+fn secret(at: &Namespace) {
+    let secret = json!({"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "treasure", "namespace": at.name()},
+        "stringData": {"values.yaml": "found: treasure"}});
+    at.kubectl().apply(&secret.to_string()).unwrap();
+}
+
+fn restart_with(scene: &Scene, args: &[&str]) -> Operator {
+    let options = OperatorOptions {
+        namespace: Some(scene.namespace.name().to_owned()),
+        args: args.iter().map(|arg| (*arg).to_owned()).collect(),
+        ..OperatorOptions::default()
+    };
+    Operator::start(scene.control_plane, scene.namespace.name(), options).unwrap()
+}
+
+fn until_repository(at: &Namespace, name: &str, reason: &str) -> String {
+    wait_until(&format!("HelmRepository {name} says {reason}"), DEADLINE, || {
+        let found = at.object(HELMREPOSITORY, name)?;
+        let ready = condition(&found, "Ready").cloned().unwrap_or(Value::Null);
+        Ok(if ready["reason"] == reason { Ok(ready["message"].to_string()) } else { Err(ready.to_string()) })
+    })
+    .unwrap()
+}
+
+#[test]
+fn a_template_sees_what_its_account_may_see() {
+    let scene = Scene::set("lookup", &[]).unwrap();
+    let at = &scene.namespace;
+    let victim = scene.elsewhere("lookup-victim").unwrap();
+    secret(&victim);
+    tenant(at, &["edit"]);
+    let template = "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: loot}\ndata:\n  all: {{ lookup \"v1\" \"Secret\" \
+                    \"lookup-victim\" \"treasure\" | toJson | quote }}\n";
+    publish(&scene, "thief", template);
+    at.put_release("thief", "thief", "1.x", &json!({"serviceAccountName": "tenant"})).unwrap();
+    let message = at.until_not_ready("thief", &["InstallFailed", "AccessDenied"]).unwrap();
+    assert!(message.contains("forbidden") && message.contains("system:serviceaccount:lookup:tenant"), "{message}");
+    assert!(at.find("configmap", "loot").unwrap().is_none());
+}
+
+#[test]
+fn values_come_from_what_the_account_may_read() {
+    let scene = Scene::set("values-of-others", &[]).unwrap();
+    let at = &scene.namespace;
+    secret(at);
+    tenant(at, &["view"]);
+    publish(&scene, "plain", "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: plain}\n");
+    let more = json!({"serviceAccountName": "tenant", "valuesFrom": [{"kind": "Secret", "name": "treasure"}]});
+    at.put_release("reader", "plain", "1.x", &more).unwrap();
+    let message = at.until_not_ready("reader", &["AccessDenied"]).unwrap();
+    assert!(message.contains("treasure") && !message.contains("found"), "{message}");
+}
+
+#[test]
+fn nothing_goes_where_the_account_may_not_write() {
+    let scene = Scene::set("elsewhere", &[]).unwrap();
+    let at = &scene.namespace;
+    let victim = scene.elsewhere("elsewhere-victim").unwrap();
+    tenant(at, &["edit"]);
+    publish(&scene, "plain", "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: plain, namespace: elsewhere-victim}\n");
+    let binding = "apiVersion: rbac.authorization.k8s.io/v1\nkind: ClusterRoleBinding\nmetadata: {name: gain}\nroleRef: \
+                   {apiGroup: rbac.authorization.k8s.io, kind: ClusterRole, name: cluster-admin}\nsubjects:\n- {kind: \
+                   ServiceAccount, name: tenant, namespace: elsewhere}\n";
+    publish(&scene, "gain", binding);
+    for (release, more) in [
+        ("plain", json!({"serviceAccountName": "tenant"})),
+        ("plain-target", json!({"serviceAccountName": "tenant", "targetNamespace": "elsewhere-victim"})),
+        ("plain-storage", json!({"serviceAccountName": "tenant", "storageNamespace": "elsewhere-victim"})),
+        ("gain", json!({"serviceAccountName": "tenant"})),
+    ] {
+        let chart = if release == "gain" { "gain" } else { "plain" };
+        at.put_release(release, chart, "1.x", &more).unwrap();
+        let message = at.until_not_ready(release, &["AccessDenied"]).unwrap();
+        assert!(message.contains("forbidden"), "{release}: {message}");
+    }
+    assert!(victim.find("configmap", "plain").unwrap().is_none());
+    assert!(victim.list("secrets").unwrap().is_empty());
+    assert!(at.find("clusterrolebinding", "gain").unwrap().is_none());
+}
+
+#[test]
+fn repositories_of_others_and_hosts_out_of_reach() {
+    let mut scene = Scene::set("reach", &["hello-1.0.0"]).unwrap();
+    scene.operator.kill();
+    let at = scene.namespace.clone();
+    let other = scene.elsewhere("reach-other").unwrap();
+    other.put_repository("charts", &json!({"url": scene.repository.url(), "interval": "10m"})).unwrap();
+    let flags = ["--no-cross-namespace-refs", "--no-loopback-sources", "--default-service-account", "default"];
+    let _operator = restart_with(&scene, &flags);
+
+    for (name, url, says) in [
+        ("metadata", "http://169.254.169.254/latest/meta-data/", "link-local"),
+        ("mapped", "http://[::ffff:169.254.169.254]/", "link-local"),
+        ("azure", "http://168.63.129.16/", "metadata"),
+    ] {
+        at.put_repository(name, &json!({"url": url, "interval": "10m"})).unwrap();
+        let message = until_repository(&at, name, "URLInvalid");
+        assert!(message.contains(says), "{name}: {message}");
+    }
+    // The one that served until now is on loopback; a name for it is no way around.
+    at.request(HELMREPOSITORY, "charts").unwrap();
+    assert!(until_repository(&at, "charts", "URLInvalid").contains("the operator's own host"));
+    let named = scene.repository.url().replace("127.0.0.1", "localhost");
+    at.put_repository("named", &json!({"url": named, "interval": "10m"})).unwrap();
+    assert!(until_repository(&at, "named", "FetchFailed").contains("the operator's own host"));
+
+    let chart = json!({"spec": {"chart": "hello", "sourceRef": {"kind": "HelmRepository", "name": "charts", "namespace": "reach-other"}}});
+    at.put_release("borrowed", "hello", "1.x", &json!({"chart": chart})).unwrap();
+    let message = at.until_not_ready("borrowed", &["AccessDenied"]).unwrap();
+    assert!(message.contains("references across namespaces are forbidden"), "{message}");
+    // What the operator does not watch, it does not touch.
+    other.put_release("ignored", "hello", "1.x", &json!({})).unwrap();
+    at.put_release("asked-later", "hello", "1.x", &json!({"chart": chart})).unwrap();
+    at.until_not_ready("asked-later", &["AccessDenied"]).unwrap();
+    assert!(other.object(pintle_e2e::HELMRELEASE, "ignored").unwrap()["status"]["conditions"].is_null());
+}
+
+#[test]
+fn a_release_that_names_no_account_has_the_default_ones_rights() {
+    let mut scene = Scene::set("default-account", &[]).unwrap();
+    scene.operator.kill();
+    let at = scene.namespace.clone();
+    publish(&scene, "plain", "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: plain}\n");
+    let _operator = restart_with(&scene, &["--default-service-account", "default"]);
+    at.put_release("plain", "plain", "1.x", &json!({})).unwrap();
+    let message = at.until_not_ready("plain", &["AccessDenied"]).unwrap();
+    assert!(message.contains("system:serviceaccount:default-account:default"), "{message}");
+}
