@@ -320,7 +320,7 @@ const LOG: &str = "\
 2026-01-01T00:00:02.000000000Z stderr F cannot connect to database: connection refused
 ";
 
-fn free_ports<const N: usize>() -> Result<[u16; N]> {
+pub(crate) fn free_ports<const N: usize>() -> Result<[u16; N]> {
     // All are held at once, so that no port is found twice.
     let mut listeners = Vec::with_capacity(N);
     let mut ports = [0; N];
@@ -330,11 +330,6 @@ fn free_ports<const N: usize>() -> Result<[u16; N]> {
         listeners.push(listener);
     }
     Ok(ports)
-}
-
-/// A free port on loopback, for a program that binds it in a moment.
-pub(crate) fn free_port() -> Result<u16> {
-    free_ports::<1>().map(|[port]| port)
 }
 
 fn token() -> Result<String> {

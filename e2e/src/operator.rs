@@ -7,7 +7,7 @@ use std::time::Duration;
 use anyhow::{Result, bail};
 
 use crate::binary::pintle;
-use crate::controlplane::{ControlPlane, free_port};
+use crate::controlplane::{ControlPlane, free_ports};
 use crate::http::{Answer, get};
 use crate::process::{Process, spawn};
 use crate::wait::wait_until;
@@ -44,7 +44,7 @@ impl Operator {
     }
 
     fn spawn(control_plane: &ControlPlane, name: &str, options: OperatorOptions) -> Result<Self> {
-        let (metrics, health) = (format!("127.0.0.1:{}", free_port()?), format!("127.0.0.1:{}", free_port()?));
+        let [metrics, health] = free_ports()?.map(|port| format!("127.0.0.1:{port}"));
         let folder = control_plane.folder();
         let mut command = Command::new(pintle()?);
         command

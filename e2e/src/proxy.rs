@@ -13,7 +13,7 @@ use std::time::Duration;
 use anyhow::{Context as _, Result};
 use rustix::process::{Pid, Signal, kill_process};
 
-use crate::controlplane::{ControlPlane, free_port};
+use crate::controlplane::{ControlPlane, free_ports};
 use crate::process::{Process, spawn};
 use crate::wait::wait_until;
 
@@ -85,7 +85,7 @@ pub struct FaultProxy {
 impl FaultProxy {
     /// Starts it with the operator's credentials. Everything passes at first.
     pub fn start(control_plane: &ControlPlane, name: &str) -> Result<Self> {
-        let port = free_port()?;
+        let [port] = free_ports()?;
         let upstream = SocketAddr::from((Ipv4Addr::LOCALHOST, port));
         let admin = control_plane.admin();
         let mut command = admin.command();
