@@ -2,7 +2,9 @@
 //! docs/security.md has its test here or is named there.
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
-use pintle_e2e::{DEADLINE, HELMREPOSITORY, Namespace, Operator, OperatorOptions, Packaged, Scene, archive, condition, wait_until};
+use pintle_e2e::{
+    DEADLINE, HELMREPOSITORY, Namespace, Operator, OperatorOptions, Packaged, Scene, archive, condition, wait_until,
+};
 use serde_json::{Value, json};
 
 /// A chart of one template.

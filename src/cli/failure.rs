@@ -4,7 +4,8 @@ use clap::ValueEnum;
 use pintle_template::Diagnosis;
 use std::{env, io::IsTerminal as _};
 
-/// Set to `helm`, failures are told in helm's words and no more.
+/// `helm`: failures are told in helm's words and no more; `full`: with what helps to find the mistake. Without it people at a
+/// terminal get the latter, and programs, which compare and search for helm's words, the former.
 const STYLE: &str = "PINTLE_ERRORS";
 
 /// Why a command failed.
@@ -48,8 +49,12 @@ impl Failure {
                 stderr.is_terminal() && !set("NO_COLOR") && env::var_os("TERM").is_none_or(|term| term != "dumb")
             }
         };
-        let plain = env::var_os(STYLE).is_some_and(|style| style == "helm");
-        eprintln!("{}", self.lines(colours, !plain));
+        let explained = match env::var(STYLE).as_deref() {
+            Ok("helm") => false,
+            Ok("full") => true,
+            _ => stderr.is_terminal(),
+        };
+        eprintln!("{}", self.lines(colours, explained));
     }
 
     fn lines(&self, colours: bool, explained: bool) -> String {
