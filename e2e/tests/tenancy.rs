@@ -13,6 +13,7 @@ fn publish(scene: &Scene, name: &str, template: &str) {
     let template = (format!("{name}/templates/a.yaml"), template.as_bytes().to_vec());
     let bytes = archive(vec![(format!("{name}/Chart.yaml"), chart.into_bytes()), template]).unwrap();
     scene.repository.add(Packaged { name: name.into(), version: "1.0.0".into(), app_version: "1".into(), bytes });
+    scene.namespace.request(HELMREPOSITORY, "charts").unwrap();
 }
 
 /// A namespace with a service account that may do as it likes there, and nothing elsewhere.
@@ -76,7 +77,11 @@ fn values_come_from_what_the_account_may_read() {
     let more = json!({"serviceAccountName": "tenant", "valuesFrom": [{"kind": "Secret", "name": "treasure"}]});
     at.put_release("reader", "plain", "1.x", &more).unwrap();
     let message = at.until_not_ready("reader", &["AccessDenied"]).unwrap();
-    assert!(message.contains("treasure") && !message.contains("found"), "{message}");
+    assert!(
+        message.contains("forbidden") && message.contains("system:serviceaccount:values-of-others:tenant"),
+        "{message}"
+    );
+    assert!(!message.contains("found"), "{message}");
 }
 
 #[test]
@@ -113,7 +118,7 @@ fn repositories_of_others_and_hosts_out_of_reach() {
     let at = scene.namespace.clone();
     let other = scene.elsewhere("reach-other").unwrap();
     other.put_repository("charts", &json!({"url": scene.repository.url(), "interval": "10m"})).unwrap();
-    let flags = ["--no-cross-namespace-refs", "--no-loopback-sources", "--default-service-account", "default"];
+    let flags = ["--no-cross-namespace-refs", "--no-loopback-sources"];
     let _operator = restart_with(&scene, &flags);
 
     for (name, url, says) in [
