@@ -149,7 +149,20 @@ fn try_all(trial: &Trial) {
             Ok(if found == *expected { Ok(()) } else { Err(format!("{found:#}\ninstead of\n{expected:#}")) })
         })
         .unwrap();
-        at.kubectl().run(&["-n", at.name(), "delete", HELMRELEASE, &release, "--ignore-not-found"]).unwrap();
+        proxy.judge(|_| Verdict::Pass);
+        at.kubectl()
+            .run(&["-n", at.name(), "delete", HELMRELEASE, &release, "--ignore-not-found", "--wait=false"])
+            .unwrap();
+        wait_until(&format!("{release} is gone"), DEADLINE, || {
+            // Its last writes come after all is as it should be.
+            if operator.check().is_err() {
+                died = true;
+                operator.restart(scene.control_plane)?;
+            }
+            let found = at.find(HELMRELEASE, &release)?;
+            Ok(found.map_or(Ok(()), |found| Err(found["status"].to_string())))
+        })
+        .unwrap();
         if number > 0 && !died {
             break;
         }
