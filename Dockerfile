@@ -9,6 +9,8 @@ RUN --mount=type=cache,target=/usr/local/cargo/registry --mount=type=cache,targe
 
 FROM gcr.io/distroless/cc-debian12:nonroot
 COPY --from=build /pintle /usr/local/bin/pintle
+# One arena, and memory given back early: the operator is at rest nearly always (docs/performance.md).
+ENV MALLOC_ARENA_MAX=1 MALLOC_TRIM_THRESHOLD_=65536 MALLOC_MMAP_THRESHOLD_=65536
 USER 65532:65532
 VOLUME /cache
 ENTRYPOINT ["/usr/local/bin/pintle"]
