@@ -147,11 +147,12 @@ fn e2e() -> Result<Outcome> {
         return Ok(built);
     }
     let pintle = target().join("release/pintle");
-    // One binary after the other, and within each one test after the other where they share a machine's two cores.
+    // One binary after the other; within each, some tests at a time, since most of a test is waiting.
     let mut command = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
     command
         .args(["test", "--package", "pintle-e2e", "--no-fail-fast"])
         .env("PINTLE_BIN", pintle)
+        .env("RUST_TEST_THREADS", "4")
         .env("RUST_BACKTRACE", "0");
     status(&mut command)
 }
