@@ -73,7 +73,12 @@ impl Watchfulness {
                     listed = false;
                     self.gone.contains(object)
                 }
-                Sight::Absent => self.gone.contains(object) || !self.looked,
+                // Missed at the first look: that is remembered, since a second question must have the same answer.
+                Sight::Absent if !self.looked && !self.accepted.contains_key(object) => {
+                    self.gone.insert(object.clone());
+                    true
+                }
+                Sight::Absent => self.gone.contains(object),
                 Sight::There { resource_version, .. } if self.is_older(object, &resource_version) => false,
                 Sight::There { shape, .. } => {
                     // It may have been made again after it went away.
@@ -219,6 +224,8 @@ mod tests {
         let mut watch = Watchfulness::default();
         check(&mut watch, &Sight::Unknown, &there("5", "2"), &[]);
         assert_eq!(watch.again(), Some(at(1)));
+        check(&mut watch, &Sight::Absent, &there("5", "2"), &["a"]);
+        // Asked twice, it says the same: the planner asks first, and then who looks.
         check(&mut watch, &Sight::Absent, &there("5", "2"), &["a"]);
         watch.accept(&object("a"), None);
         check(&mut watch, &Sight::Absent, &there("5", "2"), &[]);
