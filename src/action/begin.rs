@@ -11,6 +11,7 @@ use crate::{
     release::{Annotations, ApplyMethod, HookRecord, Info, RawChart, Record, Status, Stored},
 };
 use aws_lc_rs::digest::{SHA256, digest};
+use pintle_golib::hex;
 use std::sync::Arc;
 
 /// What a render made, ready to become a revision.
@@ -41,13 +42,9 @@ pub struct Errand {
     pub fingerprint: String,
 }
 
-/// Digest of a manifest, to notice that a record was altered.
-pub fn manifest_digest(manifest: &str) -> String {
-    let mut text = String::from("sha256:");
-    for byte in digest(&SHA256, manifest.as_bytes()).as_ref() {
-        text.push_str(&format!("{byte:02x}"));
-    }
-    text
+/// Digest of a text: of a manifest, to notice that a record was altered; of what a release wants, to notice that it changed.
+pub fn text_digest(text: &str) -> String {
+    format!("sha256:{}", hex::encode(digest(&SHA256, text.as_bytes()).as_ref()))
 }
 
 fn cursor(action: Action, errand: &Errand, record: &Record, base: Option<u32>, at: &Workplace) -> Cursor {
@@ -61,7 +58,7 @@ fn cursor(action: Action, errand: &Errand, record: &Record, base: Option<u32>, a
         step: advance::first(action, record, at),
         since: at.now,
         adopted: Vec::new(),
-        manifest: manifest_digest(&record.manifest),
+        manifest: text_digest(&record.manifest),
         tested: None,
         shapes: Vec::new(),
     }
@@ -129,7 +126,7 @@ pub async fn upgrade(
     record.labels = newest.record.labels.clone();
     let old = objects::targets(&base.record, &at.cluster).await?;
     let mut adopted = admit(&record, &old, "update", at).await?;
-    if let Some(earlier) = newest.annotations.get(ANNOTATION).and_then(|text| Cursor::from_annotation(text)) {
+    if let Some(earlier) = Cursor::of(&newest) {
         adopted.extend(earlier.adopted);
         adopted.sort();
         adopted.dedup();
@@ -165,7 +162,7 @@ pub async fn rollback(
     }
     let mut cursor = cursor(Action::Rollback, errand, &record, Some(newest.record.version), at);
     cursor.target = Some(target.record.version);
-    if let Some(then) = target.annotations.get(ANNOTATION).and_then(|text| Cursor::from_annotation(text)) {
+    if let Some(then) = Cursor::of(target) {
         // What is deployed afterwards is what was wanted then: if that is wanted again, nothing needs to be done.
         cursor.fingerprint = then.fingerprint;
         cursor.adopted = then.adopted;
@@ -193,7 +190,7 @@ pub async fn uninstall(
     record.info.status = Status::Uninstalling;
     record.info.deleted = Some(at.now);
     record.info.description = "Deletion in progress (or silently failed)".into();
-    let earlier = newest.annotations.get(ANNOTATION).and_then(|text| Cursor::from_annotation(text));
+    let earlier = Cursor::of(&newest);
     let base = deployed.filter(|version| *version != record.version);
     let mut cursor = cursor(action, errand, &record, base, at);
     cursor.adopted = earlier.map(|c| c.adopted).unwrap_or_default();
@@ -223,7 +220,7 @@ pub async fn test(newest: Stored, mut cursor: Cursor, at: &Workplace) -> Result<
 /// If the record cannot be written.
 pub async fn abandon(newest: Stored, why: &str, at: &Workplace) -> Result<Stored, Error> {
     let mut record = newest.record.clone();
-    let cursor = newest.annotations.get(ANNOTATION).and_then(|text| Cursor::from_annotation(text));
+    let cursor = Cursor::of(&newest);
     let mut annotations = Annotations::new();
     if let Some(mut cursor) = cursor {
         if cursor.doing() == Action::Test {

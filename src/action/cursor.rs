@@ -3,6 +3,7 @@
 //! It lives in an annotation of the release record, where Helm does not look. It is written before a step is taken, so
 //! whoever finds it after a crash knows what may already have happened.
 
+use crate::release::Stored;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use std::fmt;
@@ -211,6 +212,11 @@ impl Cursor {
     pub fn to_annotation(&self) -> String {
         // A struct of strings and numbers always has a JSON form.
         serde_json::to_string(self).unwrap_or_default()
+    }
+
+    /// The note on a record, if there is one.
+    pub fn of(stored: &Stored) -> Option<Self> {
+        stored.annotations.get(ANNOTATION).and_then(|text| Self::from_annotation(text))
     }
 
     /// Reads the annotation; what cannot be read is as good as absent (somebody else's).

@@ -154,10 +154,8 @@ pub(crate) async fn outcome(targets: &[Target], at: &Workplace) -> Result<HookOu
 /// hook's policy takes its objects away.
 pub(crate) async fn with_cause(message: String, targets: &[Target], at: &Workplace) -> String {
     for target in targets {
-        let Ok(Some(live)) = at.cluster.get(&target.id).await else { continue };
-        let found = at.cluster.diagnose(&target.id, &serde_json::to_value(live).unwrap_or_default()).await;
-        if !found.is_empty() {
-            return format!("{message} ({found})");
+        if let Some(cause) = at.cluster.cause(&target.id).await {
+            return format!("{message} ({cause})");
         }
     }
     message

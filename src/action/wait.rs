@@ -117,10 +117,8 @@ impl Waiting {
         let ids: Vec<ObjectId> = self.failed.keys().chain(self.unready.keys()).take(NAMED).cloned().collect();
         self.causes.clear();
         for id in ids {
-            let Ok(Some(live)) = at.cluster.get(&id).await else { continue };
-            let found = at.cluster.diagnose(&id, &serde_json::to_value(live).unwrap_or_default()).await;
-            if !found.is_empty() {
-                self.causes.insert(id, found.to_string());
+            if let Some(cause) = at.cluster.cause(&id).await {
+                self.causes.insert(id, cause);
             }
         }
     }

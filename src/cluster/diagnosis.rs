@@ -62,6 +62,14 @@ impl fmt::Display for Diagnosis {
 }
 
 impl Cluster {
+    /// What is behind an object that is not ready, as it is now: one line, or several with a log. Nothing if it is gone or
+    /// nothing can be learned.
+    pub async fn cause(&self, id: &ObjectId) -> Option<String> {
+        let live = serde_json::to_value(self.get(id).await.ok()??).unwrap_or_default();
+        let found = self.diagnose(id, &live).await;
+        (!found.is_empty()).then(|| found.to_string())
+    }
+
     /// Looks for the reason why an object is not ready. `live` is the object as it was last read.
     pub async fn diagnose(&self, id: &ObjectId, live: &Value) -> Diagnosis {
         let mut found = Diagnosis::default();

@@ -5,6 +5,7 @@
 use super::object::ObjectId;
 use aws_lc_rs::digest::{SHA256, digest};
 use kube::core::ObjectMeta;
+use pintle_golib::hex;
 use serde_json::Value;
 use std::fmt::Write as _;
 
@@ -20,12 +21,8 @@ pub fn shape(live: &ObjectMeta, manager: &str) -> Option<String> {
             && entry.subresource.as_deref().unwrap_or_default().is_empty()
     })?;
     let fields = serde_json::to_vec(&own.fields_v1.as_ref()?.0).ok()?;
-    let mut shape = String::with_capacity(12);
     // Six bytes: an accident costs no more than a change that goes unseen until the next one.
-    for byte in &digest(&SHA256, &fields).as_ref()[..6] {
-        let _ = write!(shape, "{byte:02x}");
-    }
-    Some(shape)
+    Some(hex::encode(&digest(&SHA256, &fields).as_ref()[..6]))
 }
 
 /// Who wrote the object last, other than `manager` and other than its status: the one to ask about a change.

@@ -26,7 +26,7 @@ pub use discovery::{Capabilities, Resource};
 pub use error::{Action, Class, Error, Failure, FieldConflict, Result};
 pub use gate::Sample;
 pub use manifest::targets;
-pub use object::{ObjectId, Target};
+pub use object::{ObjectId, Target, compare_versions};
 pub use ownership::{Origin, Owner};
 pub use readiness::{HookOutcome, Readiness, Rules, Strategy, hook_outcome, readiness};
 pub use watch::{Changed, Selection, Sight, WatchState, Watches};

@@ -1,5 +1,6 @@
 //! What an object is called, and a rendered object that is ready to be applied.
 
+use std::cmp::Ordering;
 use std::fmt;
 
 use kube::core::DynamicObject;
@@ -54,6 +55,12 @@ impl ObjectId {
             && self.namespace == other.namespace
             && self.name == other.name
     }
+}
+
+/// How two versions of an object stand to each other, if they can be compared: one server's are decimal numbers that grow.
+#[must_use]
+pub fn compare_versions(a: &str, b: &str) -> Option<Ordering> {
+    Some(a.parse::<u128>().ok()?.cmp(&b.parse::<u128>().ok()?))
 }
 
 impl fmt::Display for ObjectId {

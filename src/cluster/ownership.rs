@@ -2,9 +2,8 @@
 //!
 //! Marks and labels are put on objects as they are applied. The manifest in the release record stays without them, as Helm's does.
 
-use std::fmt::Write as _;
-
 use kube::core::ObjectMeta;
+use pintle_golib::hex;
 use serde_json::{Map, Value};
 
 use super::error::{Error, Result};
@@ -115,9 +114,7 @@ pub fn label_value(name: &str) -> String {
     let digest = aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, name.as_bytes());
     let mut value: String = name.chars().take_while(char::is_ascii).take(52).collect();
     value.push('-');
-    for byte in &digest.as_ref()[..5] {
-        let _ = write!(value, "{byte:02x}");
-    }
+    value.push_str(&hex::encode(&digest.as_ref()[..5]));
     value
 }
 

@@ -1,8 +1,9 @@
 //! What is remembered of changes by others to a release's objects: which are to be looked at, which were found to be in
 //! order, and which are changed again and again. Pure: the watches' knowledge and the time are handed in.
 
-use crate::cluster::{ObjectId, Sight};
+use crate::cluster::{ObjectId, Sight, compare_versions};
 use jiff::{SignedDuration, Timestamp};
+use std::cmp::Ordering;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 /// A correction within this time of the last one counts as one of a fight.
@@ -106,12 +107,8 @@ impl Watchfulness {
 
     /// Whether what a watch knows of an object is from before it was applied.
     fn is_older(&self, object: &ObjectId, seen: &str) -> bool {
-        let Some(applied) = self.applied.get(object) else { return false };
-        // Versions of one server grow; what cannot be compared is taken as it is.
-        match (seen.parse::<u128>(), applied.parse::<u128>()) {
-            (Ok(seen), Ok(applied)) => seen < applied,
-            _ => false,
-        }
+        // What cannot be compared is taken as it is.
+        self.applied.get(object).is_some_and(|applied| compare_versions(seen, applied).is_some_and(Ordering::is_lt))
     }
 
     /// When a look is worth it even if nothing happens until then.

@@ -66,6 +66,13 @@ pub struct Summary {
     pub resource_version: String,
 }
 
+impl Summary {
+    /// Whether the operation that made it was given up for another goal, which counts as no failure.
+    pub fn was_interrupted(&self) -> bool {
+        self.description.contains("interrupted")
+    }
+}
+
 /// The values of a generation, and what they were made of.
 #[derive(Debug, Clone)]
 pub struct Composed {

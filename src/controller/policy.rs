@@ -16,6 +16,7 @@ use crate::{
 };
 use aws_lc_rs::digest::{SHA256, digest};
 use jiff::SignedDuration;
+use pintle_golib::hex;
 
 /// Helm's own default for each operation.
 const TIMEOUT: SignedDuration = SignedDuration::from_mins(5);
@@ -60,9 +61,7 @@ fn shorten(name: String) -> String {
     }
     let mut short = name[..name.floor_char_boundary(40)].to_owned();
     short.push('-');
-    for byte in &digest(&SHA256, name.as_bytes()).as_ref()[..6] {
-        short.push_str(&format!("{byte:02x}"));
-    }
+    short.push_str(&hex::encode(&digest(&SHA256, name.as_bytes()).as_ref()[..6]));
     short
 }
 

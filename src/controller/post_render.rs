@@ -1,11 +1,11 @@
 //! What a HelmRelease wants done to its rendered objects, in the words of [`crate::render::post`], and the digests of it.
 
-use super::{policy, values};
+use super::policy;
 use crate::{
+    action::begin::text_digest,
     crd::{HelmReleaseSpec, KustomizeImage, KustomizePatch, PostRenderStrategy},
     render::post::{Image, Kustomize, Patch, PostRender},
 };
-use aws_lc_rs::digest::{SHA256, digest};
 use serde::Serialize;
 
 /// What is to be done. Hooks are left alone only if the spec says so: `combined` and `separate` are the same here, for a
@@ -51,7 +51,7 @@ pub fn digest_of(part: &impl Serialize) -> String {
         text = text.replace(sign, escape);
     }
     text.push('\n');
-    values::hex(digest(&SHA256, text.as_bytes()).as_ref())
+    text_digest(&text)
 }
 
 #[cfg(test)]

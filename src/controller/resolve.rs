@@ -9,13 +9,13 @@ use super::{
     values::{self, Content},
 };
 use crate::{
+    action::begin::text_digest,
     chart::{self, Chart, Frozen},
     cluster::{self, Cluster, ObjectId},
     crd::{ChartTemplateSpec, HelmRelease, RepositoryKind, SourceKind, ValuesReference, conditions},
     render,
     source::{Entry, Repository},
 };
-use aws_lc_rs::digest::{SHA256, digest};
 use base64::{Engine, prelude::BASE64_STANDARD};
 use kube::runtime::reflector::ObjectRef;
 use pintle_value::Map;
@@ -110,7 +110,7 @@ pub async fn resolve(
         parts.push(post.into());
     }
     Ok(Wanted {
-        fingerprint: values::hex(digest(&SHA256, parts.to_string().as_bytes()).as_ref()),
+        fingerprint: text_digest(&parts.to_string()),
         chart: entry.name.to_string(),
         version: entry.version.to_string(),
         config_digest: composed.digest,

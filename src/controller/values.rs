@@ -4,11 +4,11 @@
 //! is replaced, and an explicit null stays, so that it can delete a chart's default.
 
 use crate::{
+    action::begin::text_digest,
     chart::strvals,
     crd::{HelmReleaseSpec, ValuesKind, ValuesReference},
     render::convert,
 };
-use aws_lc_rs::digest::{SHA256, digest};
 use serde_json::{Map, Value};
 
 /// What a referenced object holds: its entries, or nothing if it is not there.
@@ -181,17 +181,7 @@ pub fn config_digest(values: &Value) -> String {
     let empty = values.as_object().is_none_or(Map::is_empty);
     // serde_json keeps maps sorted, so equal values have equal texts.
     let text = if empty { String::new() } else { values.to_string() };
-    hex(digest(&SHA256, text.as_bytes()).as_ref())
-}
-
-/// `sha256:` and the digest in hexadecimal.
-pub fn hex(bytes: &[u8]) -> String {
-    let mut text = String::with_capacity(7 + 2 * bytes.len());
-    text.push_str("sha256:");
-    for byte in bytes {
-        text.push_str(&format!("{byte:02x}"));
-    }
-    text
+    text_digest(&text)
 }
 
 #[cfg(test)]

@@ -11,4 +11,4 @@ pub mod storage;
 pub use codec::{Limits, decode, encode};
 pub use error::{Error, Result};
 pub use record::{ApplyMethod, ChartMetadata, HookPhase, HookRecord, Info, LastRun, RawChart, Record, Status};
-pub use storage::{Annotations, Driver, Entry, History, Storage, Stored, Unreadable};
+pub use storage::{Annotations, Driver, Entry, History, Storage, Stored, Unreadable, object_name};

@@ -3,6 +3,7 @@
 pub mod cases;
 pub mod filepath;
 pub mod glob;
+pub mod hex;
 pub mod regexp;
 pub mod semver;
 pub mod strconv;

@@ -3,7 +3,7 @@
 use super::{Identity, Run, Trouble};
 use crate::{
     action::{Action, drift, records},
-    cluster::Watches,
+    cluster::{ObjectId, Watches},
     controller::policy,
     crd::DriftMode,
 };
@@ -16,7 +16,7 @@ impl Run<'_> {
     }
 
     /// The objects of the deployed revision that somebody may have changed. Costs no request.
-    pub(super) fn suspects(&mut self) -> BTreeSet<crate::cluster::ObjectId> {
+    pub(super) fn suspects(&mut self) -> BTreeSet<ObjectId> {
         if self.drift_mode() == DriftMode::Disabled {
             return BTreeSet::new();
         }
@@ -30,9 +30,9 @@ impl Run<'_> {
         self.live.drift.suspects(*version, objects, shapes, |id| watches.sight(id), Timestamp::now())
     }
 
-    /// Looks at what somebody may have changed, says what is wrong, and puts it back if the spec asks for that.
+    /// Looks at what the planner was told that somebody may have changed, says what is wrong, and puts it back if the spec asks for that.
     pub(super) async fn inspect(&mut self, who: &Identity) -> Result<(), Trouble> {
-        let suspects = self.suspects();
+        let suspects = std::mem::take(&mut self.suspects);
         let Some(version) = self.newest_version() else { return Ok(()) };
         let Some(stored) = records::revision(&who.storage, &self.place.name, version).await? else {
             return Err(Trouble::Raced);

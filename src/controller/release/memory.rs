@@ -2,7 +2,8 @@
 
 use super::{Run, Trouble};
 use crate::{
-    action::{Action, Cursor, Operation, begin, cursor::ANNOTATION},
+    action::{Action, Cursor, Operation, begin},
+    cluster::compare_versions,
     controller::{
         live::Summary,
         plan::{self, Revision},
@@ -10,9 +11,10 @@ use crate::{
         values,
     },
     crd::DriftMode,
-    release::{Status, Storage, Stored},
+    release::{Status, Storage, Stored, object_name},
 };
 use jiff::Timestamp;
+use std::cmp::Ordering;
 
 impl Run<'_> {
     /// Takes in what watches have told.
@@ -33,16 +35,15 @@ impl Run<'_> {
         // Old revisions go when there are too many of them; that is no news.
         if let Some(history) = &mut self.live.history {
             let newest = history.first().map_or(0, |s| s.revision.version);
-            let name = |version: u32| format!("sh.helm.release.v1.{}.v{version}", self.place.name);
             history.retain(|s| {
                 let (version, status) = (s.revision.version, s.revision.status);
-                let gone = signals.records.get(&name(version)).is_some_and(|(_, gone)| *gone);
+                let gone = signals.records.get(&object_name(&self.place.name, version)).is_some_and(|(_, gone)| *gone);
                 !gone || version == newest || status == Status::Deployed
             });
         }
         let known = self.live.history.as_deref().unwrap_or_default();
         let news = signals.records.iter().any(|(name, (seen, gone))| {
-            let ours = known.iter().find(|s| self.record_name(s.revision.version) == *name);
+            let ours = known.iter().find(|s| object_name(&self.place.name, s.revision.version) == *name);
             match ours {
                 // Versions of one object are ordered; what is older was seen already.
                 Some(ours) => newer(seen, &ours.resource_version),
@@ -53,10 +54,6 @@ impl Run<'_> {
             self.live.history = None;
             self.live.operation = None;
         }
-    }
-
-    pub(super) fn record_name(&self, version: u32) -> String {
-        format!("sh.helm.release.v1.{}.v{version}", self.place.name)
     }
 
     /// Reads the records, unless they are remembered.
@@ -86,7 +83,7 @@ impl Run<'_> {
             .stored
             .into_iter()
             .next()
-            .and_then(|stored| cursor_of(&stored).map(|cursor| (stored, cursor)))
+            .and_then(|stored| Cursor::of(&stored).map(|cursor| (stored, cursor)))
             .filter(|(_, cursor)| cursor.step.is_some() && cursor.holder == self.holder)
             .map(|(stored, cursor)| Operation::resume(stored, cursor));
         self.live.history = Some(summaries);
@@ -116,9 +113,14 @@ impl Run<'_> {
         self.live.history.as_ref().map_or(0, Vec::len)
     }
 
+    /// The newest revision.
+    pub(super) fn newest(&self) -> Option<&Summary> {
+        self.live.history.as_ref().and_then(|h| h.first())
+    }
+
     /// The newest revision's number.
     pub(super) fn newest_version(&self) -> Option<u32> {
-        self.live.history.as_ref().and_then(|h| h.first()).map(|s| s.revision.version)
+        self.newest().map(|s| s.revision.version)
     }
 
     pub(super) fn revisions(&self) -> Vec<Revision> {
@@ -131,7 +133,7 @@ impl Run<'_> {
 
     /// A crash between the record of a failure and the status loses the count; the record tells that there was one.
     pub(super) fn recover_count(&mut self, wanted: &Wanted) {
-        let Some(newest) = self.live.history.as_ref().and_then(|h| h.first()) else { return };
+        let Some(newest) = self.newest() else { return };
         let Some(cursor) = &newest.revision.cursor else { return };
         let failures = self.report.failures();
         if newest.revision.status == Status::Failed
@@ -140,7 +142,7 @@ impl Run<'_> {
             && matches!(cursor.action, Action::Install | Action::Upgrade)
             && failures == plan::Failures::default()
             && !self.live.reset
-            && !newest.description.contains("interrupted")
+            && !newest.was_interrupted()
         {
             let first = !plan::ever_deployed(&self.revisions());
             self.report.count_failure(first);
@@ -167,16 +169,11 @@ impl Run<'_> {
     }
 }
 
-/// The operator's note on a record.
-pub(super) fn cursor_of(stored: &Stored) -> Option<Cursor> {
-    stored.annotations.get(ANNOTATION).and_then(|text| Cursor::from_annotation(text))
-}
-
 pub(super) fn summarise(stored: &Stored) -> Summary {
     let record = &stored.record;
     let metadata = record.chart.metadata().unwrap_or_default();
-    let cursor = cursor_of(stored);
-    let manifest = begin::manifest_digest(&record.manifest);
+    let cursor = Cursor::of(stored);
+    let manifest = begin::text_digest(&record.manifest);
     let config_digest = values::config_digest(&serde_json::Value::Object(record.config.clone()));
     Summary {
         revision: Revision {
@@ -207,10 +204,7 @@ pub(super) fn summarise(stored: &Stored) -> Summary {
     }
 }
 
-/// Whether a resourceVersion comes after another. They are decimal numbers that grow.
-pub(super) fn newer(seen: &str, known: &str) -> bool {
-    match (seen.parse::<u128>(), known.parse::<u128>()) {
-        (Ok(seen), Ok(known)) => seen > known,
-        _ => seen != known,
-    }
+/// Whether a resourceVersion comes after another; one that cannot be compared is news unless it is the same.
+fn newer(seen: &str, known: &str) -> bool {
+    compare_versions(seen, known).map_or(seen != known, Ordering::is_gt)
 }

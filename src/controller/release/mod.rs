@@ -20,7 +20,7 @@ use super::{
 };
 use crate::{
     action::{self, Action, Holder},
-    cluster::Cluster,
+    cluster::{Cluster, ObjectId},
     crd::{DeletionPolicy, HelmRelease, conditions},
     release::{Status, Storage},
 };
@@ -30,7 +30,7 @@ use kube::{
     api::{Patch, PatchParams},
     runtime::{controller::Action as Then, reflector::ObjectRef},
 };
-use std::{sync::Arc, time::Duration};
+use std::{collections::BTreeSet, sync::Arc, time::Duration};
 
 /// The mark that keeps a HelmRelease until its release is gone.
 pub const FINALIZER: &str = "pintle.dev/release";
@@ -135,6 +135,8 @@ struct Run<'a> {
     report: Report,
     holder: Holder,
     place: Place,
+    /// Objects that somebody may have changed, as of the last plan.
+    suspects: BTreeSet<ObjectId>,
 }
 
 impl<'a> Run<'a> {
@@ -142,7 +144,7 @@ impl<'a> Run<'a> {
         let report = Report::new(release, live, Timestamp::now());
         let holder =
             Holder { namespace: key.namespace.clone(), name: key.name.clone(), uid: release.uid().unwrap_or_default() };
-        Self { release, ctx, key, cell, live, report, holder, place: policy::place(release) }
+        Self { release, ctx, key, cell, live, report, holder, place: policy::place(release), suspects: BTreeSet::new() }
     }
 
     async fn reconcile(mut self) -> Then {
@@ -333,7 +335,7 @@ impl<'a> Run<'a> {
     }
 
     fn next(&mut self, fingerprint: &str, generation: i64) -> Next {
-        let drifted = !self.suspects().is_empty();
+        self.suspects = self.suspects();
         plan::plan(&Situation {
             holder: &self.holder,
             generation,
@@ -341,7 +343,7 @@ impl<'a> Run<'a> {
             revisions: &self.revisions(),
             policy: &policy::policy(&self.release.spec, self.ctx.settings.foreign_grace),
             failures: self.report.failures(),
-            drifted,
+            drifted: !self.suspects.is_empty(),
             rollback_to: self.rollback_to(),
             forced: self.live.forced,
             now: Timestamp::now(),
@@ -385,7 +387,7 @@ impl<'a> Run<'a> {
         for _ in 0..TURNS {
             self.absorb();
             self.remember(&who.storage).await?;
-            let Some(newest) = self.live.history.as_ref().and_then(|h| h.first()).cloned() else {
+            let Some(newest) = self.newest().cloned() else {
                 return self.let_go().await;
             };
             let cursor = newest.revision.cursor.as_ref();

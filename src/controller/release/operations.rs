@@ -1,12 +1,9 @@
 //! How the planner's decisions are begun, carried on and given up: each in the hands of [`crate::action`].
 
-use super::{
-    Identity, Run, Trouble, Turn,
-    memory::{cursor_of, summarise},
-};
+use super::{Identity, Run, Trouble, Turn, memory::summarise};
 use crate::{
     action::{
-        self, Action, Operation, Progress, Workplace, advance,
+        self, Action, Cursor, Operation, Progress, Workplace, advance,
         begin::{self, Errand},
         records,
     },
@@ -171,7 +168,7 @@ impl Run<'_> {
         let newest_version = self.newest_version().unwrap_or(0);
         let at = self.workplace(Action::Test, who);
         let newest = self.stored(&who.storage, newest_version).await?;
-        let Some(cursor) = cursor_of(&newest) else { return Err(Trouble::Raced) };
+        let Some(cursor) = Cursor::of(&newest) else { return Err(Trouble::Raced) };
         let operation = begin::test(newest, cursor, &at).await?;
         self.began(operation).await;
         Ok(())
@@ -181,7 +178,7 @@ impl Run<'_> {
         let newest_version = self.newest_version().unwrap_or(0);
         let at = self.workplace(Action::Upgrade, who);
         let newest = self.stored(&who.storage, newest_version).await?;
-        let action = cursor_of(&newest).map_or("unknown", |c| c.doing().word());
+        let action = Cursor::of(&newest).map_or("unknown", |c| c.doing().word());
         let stored = begin::abandon(newest, why, &at).await?;
         self.put(summarise(&stored));
         self.live.operation = None;

@@ -41,7 +41,7 @@ impl Run<'_> {
         self.report.reset_failures();
         self.live.forced = false;
         self.mirror();
-        let newest = self.live.history.as_ref().and_then(|h| h.first()).cloned();
+        let newest = self.newest().cloned();
         if let Some(newest) = newest {
             if self.live.inventory.as_ref().is_none_or(|(version, _)| *version != newest.revision.version)
                 && let Some(stored) = records::revision(storage, &self.place.name, newest.revision.version).await?
@@ -107,7 +107,7 @@ impl Run<'_> {
     /// Says what the records tell and the status does not: an operation's end is recorded before it is said, and the operator
     /// may have died in between.
     pub(super) fn retell(&mut self) {
-        let Some(newest) = self.live.history.as_ref().and_then(|h| h.first()).cloned() else { return };
+        let Some(newest) = self.newest().cloned() else { return };
         let Some(cursor) = newest.revision.cursor.as_ref().filter(|c| c.holder == self.holder && c.step.is_none())
         else {
             return;
@@ -120,27 +120,17 @@ impl Run<'_> {
             (Action::Rollback, status @ (Status::Deployed | Status::Failed)) if self.rollback_to().is_none() => {
                 let earlier = self.live.history.as_ref().and_then(|h| h.get(1)).cloned();
                 if let Some(failed) = earlier.filter(|s| s.revision.status == Status::Failed) {
-                    let message = format!("Helm upgrade failed for release {}: {}", self.title(&failed), why(&failed));
-                    self.restate(conditions::RELEASED, false, "UpgradeFailed", &message);
+                    let (reason, message) = wording(Action::Upgrade, None, &self.title(&failed), Some(&why(&failed)));
+                    self.restate(conditions::RELEASED, false, &reason, &message);
                 }
+                let failure = (status == Status::Failed).then(|| why(&newest));
                 let title = self.title(&newest);
-                let target = cursor.target.unwrap_or(0);
-                match status {
-                    Status::Deployed => {
-                        let message = format!("Helm rollback to revision {target} succeeded for release {title}");
-                        self.restate(conditions::REMEDIATED, true, "RollbackSucceeded", &message);
-                    }
-                    _ => {
-                        let message = format!("Helm rollback failed for release {title}: {}", why(&newest));
-                        self.restate(conditions::REMEDIATED, false, "RollbackFailed", &message);
-                    }
-                }
+                let (reason, message) = wording(Action::Rollback, cursor.target, &title, failure.as_deref());
+                self.restate(conditions::REMEDIATED, failure.is_none(), &reason, &message);
             }
-            (action @ (Action::Install | Action::Upgrade), Status::Failed)
-                if !newest.description.contains("interrupted") =>
-            {
-                let message = format!("Helm {action} failed for release {}: {}", self.title(&newest), why(&newest));
-                if self.restate(conditions::RELEASED, false, &format!("{}Failed", action.title()), &message) {
+            (action @ (Action::Install | Action::Upgrade), Status::Failed) if !newest.was_interrupted() => {
+                let (reason, message) = wording(action, None, &self.title(&newest), Some(&why(&newest)));
+                if self.restate(conditions::RELEASED, false, &reason, &message) {
                     self.report.conditions().remove(conditions::REMEDIATED);
                     self.report.conditions().remove(conditions::TEST_SUCCESS);
                 }
@@ -211,21 +201,11 @@ impl Run<'_> {
         };
         // A release that was uninstalled as wanted is not released any more.
         let status = conditions::Status::from(!failed && action != Action::Uninstall);
-        let what = match action {
-            Action::Rollback if !failed => {
-                format!("rollback to revision {}", operation.cursor.target.unwrap_or(0))
-            }
-            Action::UninstallRemediation => "uninstall remediation".to_owned(),
-            other => other.word().to_owned(),
+        let failure = match &outcome {
+            Outcome::Succeeded => None,
+            Outcome::Failed(why) => Some(why.as_str()),
         };
-        let (reason, message) = match &outcome {
-            Outcome::Succeeded => {
-                (format!("{}Succeeded", action.title()), format!("Helm {what} succeeded for release {title}"))
-            }
-            Outcome::Failed(why) => {
-                (format!("{}Failed", action.title()), format!("Helm {what} failed for release {title}: {why}"))
-            }
-        };
+        let (reason, message) = wording(action, operation.cursor.target, &title, failure);
         if matches!(action, Action::Install | Action::Upgrade) {
             self.report.conditions().remove(conditions::REMEDIATED);
             self.report.conditions().remove(conditions::TEST_SUCCESS);
@@ -250,6 +230,19 @@ impl Run<'_> {
         if let Err(error) = self.report.write(self.release, self.live, self.ctx).await {
             tracing::warn!(%error, "status could not be written");
         }
+    }
+}
+
+/// Reason and message of an operation's end, in Flux's words.
+fn wording(action: Action, target: Option<u32>, title: &str, failure: Option<&str>) -> (String, String) {
+    let what = match action {
+        Action::Rollback if failure.is_none() => format!("rollback to revision {}", target.unwrap_or(0)),
+        Action::UninstallRemediation => "uninstall remediation".to_owned(),
+        other => other.word().to_owned(),
+    };
+    match failure {
+        None => (format!("{}Succeeded", action.title()), format!("Helm {what} succeeded for release {title}")),
+        Some(why) => (format!("{}Failed", action.title()), format!("Helm {what} failed for release {title}: {why}")),
     }
 }
 

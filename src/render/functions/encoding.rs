@@ -7,6 +7,7 @@ use super::{
 };
 use aws_lc_rs::digest;
 use base64::{Engine, engine::general_purpose::STANDARD};
+use pintle_golib::hex;
 use pintle_template::{Call, Func, Type::String};
 use pintle_value::Value;
 
@@ -143,12 +144,7 @@ fn decode_base32(input: &[u8]) -> Result<Vec<u8>, usize> {
 }
 
 fn sum(algorithm: &'static digest::Algorithm, args: &[Value]) -> Answer {
-    string_answer(hex(digest::digest(algorithm, text(args, 0)).as_ref()))
-}
-
-pub(super) fn hex(bytes: &[u8]) -> Vec<u8> {
-    const DIGITS: &[u8; 16] = b"0123456789abcdef";
-    bytes.iter().flat_map(|b| [DIGITS[usize::from(b >> 4)], DIGITS[usize::from(b & 15)]]).collect()
+    string_answer(hex::encode(digest::digest(algorithm, text(args, 0)).as_ref()))
 }
 
 fn adler32(_: &mut Call<'_>, args: &[Value]) -> Answer {

@@ -8,6 +8,7 @@ use super::{
 };
 use aws_lc_rs::hmac;
 use base64::{Engine, engine::general_purpose::STANDARD};
+use pintle_golib::hex;
 use pintle_golib::unicode;
 use pintle_template::{
     Call, Func, FuncError,
@@ -65,7 +66,7 @@ fn uuid(call: &mut Call<'_>, _: &[Value]) -> Answer {
     random(call, &mut bytes)?;
     bytes[6] = bytes[6] & 0x0f | 0x40;
     bytes[8] = bytes[8] & 0x3f | 0x80;
-    let digits = super::encoding::hex(&bytes);
+    let digits = hex::encode(&bytes).into_bytes();
     let mut out = Vec::with_capacity(36);
     for (at, digit) in digits.into_iter().enumerate() {
         if matches!(at, 8 | 12 | 16 | 20) {
