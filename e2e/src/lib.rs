@@ -13,6 +13,7 @@ mod namespace;
 mod operator;
 mod process;
 mod proxy;
+mod registry;
 mod repository;
 mod scene;
 pub mod story;
@@ -28,7 +29,8 @@ pub use namespace::{DEADLINE, HELMRELEASE, HELMREPOSITORY, Namespace, is_ready, 
 pub use operator::{Operator, OperatorOptions};
 pub use process::{Process, end_all};
 pub use proxy::{Call, FaultProxy, Verdict};
+pub use registry::Registry;
 pub use repository::{ChartRepository, Fault, Request};
 pub use scene::Scene;
-pub use tools::{ControlPlaneTools, build_controlplane, build_helm, build_helm_engine, build_oracle};
+pub use tools::{ControlPlaneTools, build_controlplane, build_helm, build_helm_engine, build_oracle, build_registry};
 pub use wait::{condition, wait_until};

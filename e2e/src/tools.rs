@@ -1,5 +1,5 @@
 //! The programs of others that tests need, built from Go modules in this folder and kept per user, so that a fresh
-//! clone does not build them again: etcd, the Kubernetes control plane, kubectl, kwok; and helm.
+//! clone does not build them again: etcd, the Kubernetes control plane, kubectl, kwok; helm; a registry.
 
 use std::fs;
 use std::io::{BufRead as _, BufReader};
@@ -60,6 +60,14 @@ const ORACLE: Module = Module {
     what: "Helm's engine, which answers are compared with,",
 };
 
+const REGISTRY: Module = Module {
+    name: "registry",
+    folder: "e2e/registry",
+    sources: &["go.mod", "go.sum", "main.go"],
+    packages: &["."],
+    what: "The registry that charts are pushed to",
+};
+
 /// Where the programs of the control plane are.
 #[derive(Clone, Debug)]
 pub struct ControlPlaneTools {
@@ -107,6 +115,11 @@ pub fn build_helm_engine(report: &mut dyn FnMut(&str)) -> Result<PathBuf> {
 /// Helm's engine as a program that answers fuzz cases. Answers the program's path.
 pub fn build_oracle(report: &mut dyn FnMut(&str)) -> Result<PathBuf> {
     Ok(build(&ORACLE, "-s -w", report)?.join("oracle"))
+}
+
+/// A registry for charts, the CNCF's own. Answers the program's path.
+pub fn build_registry(report: &mut dyn FnMut(&str)) -> Result<PathBuf> {
+    Ok(build(&REGISTRY, "-s -w", report)?.join("registry"))
 }
 
 /// Builds one module into the user's cache, under a name that changes with everything that goes into it.

@@ -40,6 +40,8 @@ pub struct Errand {
     pub generation: i64,
     /// Digest of what it wants.
     pub fingerprint: String,
+    /// Digest of the chart's manifest in its registry, if it comes from one.
+    pub oci_digest: Option<String>,
 }
 
 /// Digest of a text: of a manifest, to notice that a record was altered; of what a release wants, to notice that it changed.
@@ -61,6 +63,7 @@ fn cursor(action: Action, errand: &Errand, record: &Record, base: Option<u32>, a
         manifest: text_digest(&record.manifest),
         tested: None,
         shapes: Vec::new(),
+        oci_digest: errand.oci_digest.clone(),
     }
 }
 
@@ -167,6 +170,7 @@ pub async fn rollback(
         cursor.fingerprint = then.fingerprint;
         cursor.adopted = then.adopted;
         cursor.tested = then.tested;
+        cursor.oci_digest = then.oci_digest;
     } else {
         cursor.fingerprint = String::new();
     }
@@ -193,7 +197,7 @@ pub async fn uninstall(
     let earlier = Cursor::of(&newest);
     let base = deployed.filter(|version| *version != record.version);
     let mut cursor = cursor(action, errand, &record, base, at);
-    cursor.adopted = earlier.map(|c| c.adopted).unwrap_or_default();
+    (cursor.adopted, cursor.oci_digest) = earlier.map(|c| (c.adopted, c.oci_digest)).unwrap_or_default();
     let stored = at.storage.update(&newest, &record, &annotations(&cursor)).await?;
     Ok(Operation::resume(stored, cursor))
 }

@@ -1,13 +1,14 @@
-//! The chart that a reference on the command line means: a path, an address, a name in `--repo`, or `repo/name` of the
-//! repositories that helm knows on this machine.
+//! The chart that a reference on the command line means: a path, an address, a chart in a registry, a name in `--repo`, or
+//! `repo/name` of the repositories that helm knows on this machine.
 
 use super::{
     failure::Failure,
+    registry,
     values::{self, go_words},
 };
 use crate::{
     chart::{Chart, load},
-    source::{self, Credentials, Entry, Repository, Settings, Sources},
+    source::{self, Credentials, Entry, Reference, Repository, Settings, Sources},
 };
 use clap::Args;
 use pintle_template::{Diagnosis, Hint};
@@ -46,6 +47,12 @@ pub(super) struct ChartFlags {
     /// Pass credentials to all domains
     #[arg(long)]
     pass_credentials: bool,
+    /// Use insecure HTTP connections for the chart download
+    #[arg(long)]
+    plain_http: bool,
+    /// Path to the registry config file
+    #[arg(long, env = "HELM_REGISTRY_CONFIG")]
+    registry_config: Option<PathBuf>,
     /// Path to the file containing repository names and URLs
     #[arg(long, env = "HELM_REPOSITORY_CONFIG")]
     repository_config: Option<PathBuf>,
@@ -66,6 +73,10 @@ impl ChartFlags {
         }
         if reference.starts_with('/') || reference.starts_with('.') {
             return Err(format!("path {reference:?} not found").into());
+        }
+        if reference.starts_with("oci://") {
+            let repository = self.registry(reference)?;
+            return registry::load(&repository, reference, self.range());
         }
         if reference.contains("://") {
             return self.at_address(reference);
@@ -96,6 +107,11 @@ impl ChartFlags {
             {
                 let known = self.known(name)?.ok_or_else(|| failed(format!("repo {name} not found")))?;
                 self.of_range(&known, &wanted.name, &wanted.version).map_err(|failure| failed(failure.text))?
+            } else if wanted.repository.starts_with("oci://") {
+                let address = format!("{}/{}", wanted.repository.trim_end_matches('/'), wanted.name);
+                let repository = self.registry(&address).map_err(failed)?;
+                registry::load_range(&repository, &wanted.name, &wanted.version)
+                    .map_err(|failure| failed(failure.text))?
             } else if wanted.repository.contains("://") {
                 // The flags' credentials are for the chart's own repository.
                 let repository = Repository::new(&wanted.repository).map_err(|e| failed(e.to_string()))?;
@@ -112,6 +128,13 @@ impl ChartFlags {
 
     fn repository(&self, url: &str) -> Result<Repository, String> {
         let mut repository = Repository::new(url).map_err(|e| e.to_string())?;
+        self.identify(&mut repository)?;
+        repository.pass_credentials = self.pass_credentials;
+        Ok(repository)
+    }
+
+    /// What the flags say about who asks, and whom to trust.
+    fn identify(&self, repository: &mut Repository) -> Result<(), String> {
         if let (Some(username), Some(password)) = (&self.username, &self.password) {
             repository.credentials = Some(Credentials { username: username.clone(), password: password.clone() });
         }
@@ -122,17 +145,30 @@ impl ChartFlags {
             repository.tls.identity = Some((read(certificate)?, read(key)?));
         }
         repository.tls.insecure_skip_verify = self.insecure_skip_tls_verify;
-        repository.pass_credentials = self.pass_credentials;
+        Ok(())
+    }
+
+    /// The registry that a chart is in. Who asks is said by the flags, else by the files of helm and docker.
+    fn registry(&self, reference: &str) -> Result<Repository, String> {
+        let reference = Reference::parse(reference).map_err(|e| e.to_string())?;
+        let mut repository = Repository::registry(reference.split().0, self.plain_http).map_err(|e| e.to_string())?;
+        self.identify(&mut repository)?;
+        if repository.credentials.is_none() {
+            repository.credentials = registry::credentials(&repository, self.registry_config.as_deref())?;
+        }
         Ok(repository)
     }
 
-    fn of_index(&self, repository: &Repository, name: &str) -> Result<Chart, Failure> {
-        let range = match &self.version {
+    fn range(&self) -> &str {
+        match &self.version {
             Some(range) => range.as_str(),
             None if self.devel => ">0.0.0-0",
             None => "",
-        };
-        self.of_range(repository, name, range)
+        }
+    }
+
+    fn of_index(&self, repository: &Repository, name: &str) -> Result<Chart, Failure> {
+        self.of_range(repository, name, self.range())
     }
 
     fn of_range(&self, repository: &Repository, name: &str, range: &str) -> Result<Chart, Failure> {
@@ -156,6 +192,7 @@ impl ChartFlags {
             app_version: None,
             url: Some(repository.url().as_str().into()),
             digest: None,
+            size: None,
             created: None,
             deprecated: false,
         };
@@ -195,12 +232,13 @@ impl ChartFlags {
 }
 
 /// Why nothing was fetched.
-enum Fetch {
+pub(super) enum Fetch {
     Source(source::Error),
     Other(String),
 }
 
-fn fetch(work: impl AsyncFnOnce(Sources) -> Result<source::Archive, source::Error>) -> Result<Chart, Fetch> {
+/// Fetches and loads a chart.
+pub(super) fn fetch(work: impl AsyncFnOnce(Sources) -> Result<source::Archive, source::Error>) -> Result<Chart, Fetch> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     let runtime = runtime.map_err(|e| Fetch::Other(e.to_string()))?;
     let archive = runtime.block_on(work(Sources::new(Settings::default()))).map_err(Fetch::Source)?;

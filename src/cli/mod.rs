@@ -7,6 +7,7 @@ mod limits;
 mod name;
 mod operator;
 mod post_renderer;
+mod registry;
 mod template;
 mod values;
 

@@ -152,11 +152,7 @@ struct Ignored {
     #[arg(short = 'l', long, hide = true)]
     labels: Vec<String>,
     #[arg(long, hide = true)]
-    plain_http: bool,
-    #[arg(long, hide = true)]
     qps: Option<String>,
-    #[arg(long, hide = true)]
-    registry_config: Option<PathBuf>,
     #[arg(long, hide = true)]
     replace: bool,
     #[arg(long, hide = true)]

@@ -13,6 +13,7 @@ use jiff::Timestamp;
 use std::{
     collections::{BTreeSet, HashMap},
     sync::{Arc, Mutex, PoisonError},
+    time::Instant,
 };
 
 /// A HelmRelease's namespace and name.
@@ -107,6 +108,10 @@ pub struct Live {
     pub inventory: Option<(u32, Vec<ObjectId>)>,
     /// Changes by others to those objects.
     pub drift: Watchfulness,
+    /// When somebody last asked for a look by annotation.
+    pub requested: Option<Instant>,
+    /// When the registry that the chart comes from is to be asked again: no watch tells.
+    pub registry: Option<Instant>,
 }
 
 /// One release's place.

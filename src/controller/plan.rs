@@ -458,6 +458,7 @@ mod tests {
             manifest: String::new(),
             tested: None,
             shapes: Vec::new(),
+            oci_digest: None,
         };
         Revision { version, status, cursor: Some(cursor), modified: minutes_ago(10), intact: true }
     }

@@ -82,13 +82,15 @@ impl Report {
     }
 
     /// Notes what is attempted now. Failures of another attempt do not count any more.
-    pub fn attempt(&mut self, chart_version: &str, config_digest: &str) {
+    pub fn attempt(&mut self, chart_version: &str, oci_digest: Option<&str>, config_digest: &str) {
         let status = &mut self.status;
         let same = status.last_attempted_generation == Some(self.generation)
             && status.last_attempted_revision.as_deref() == Some(chart_version)
+            && status.last_attempted_revision_digest.as_deref() == oci_digest
             && status.last_attempted_config_digest.as_deref() == Some(config_digest);
         status.last_attempted_generation = Some(self.generation);
         status.last_attempted_revision = Some(chart_version.to_owned());
+        status.last_attempted_revision_digest = oci_digest.map(str::to_owned);
         status.last_attempted_config_digest = Some(config_digest.to_owned());
         if !same {
             self.reset_failures();
@@ -225,6 +227,6 @@ fn snapshot(release: &str, namespace: &str, s: &Summary) -> Snapshot {
         last_deployed: s.last_deployed.map(Time),
         deleted: s.deleted.map(Time),
         test_hooks: (!tests.is_empty()).then_some(tests),
-        oci_digest: None,
+        oci_digest: s.revision.cursor.as_ref().and_then(|c| c.oci_digest.clone()),
     }
 }

@@ -3,13 +3,18 @@
 //! What is due is decided by a pure function over what is remembered ([`Memory`]), so the events that our own status writes cause
 //! cost nothing.
 
-use super::{catalog::Listed, context::Context, live::Key, metrics::KindLabels};
+use super::{
+    catalog::{Listed, Stock},
+    context::Context,
+    live::Key,
+    metrics::KindLabels,
+};
 use crate::{
     crd::{
         HelmRepository, HelmRepositoryStatus,
         conditions::{self, Conditions},
     },
-    source::{self, Index, Repository, Sha256, redact},
+    source::{self, Index, Repository, Sha256},
 };
 use futures::{Stream, StreamExt, TryStreamExt};
 use k8s_openapi::{api::core::v1::Secret, apimachinery::pkg::apis::meta::v1::Time};
@@ -82,7 +87,7 @@ impl Error {
 }
 
 /// How a fetch ended.
-type Outcome = Result<(Arc<Repository>, Arc<Index>), Error>;
+type Outcome = Result<(Arc<Repository>, Stock), Error>;
 
 /// What is remembered of a repository between two reconciles.
 #[derive(Clone, Default)]
@@ -261,6 +266,7 @@ async fn reconcile(repository: Arc<HelmRepository>, desk: Arc<Desk>) -> Result<A
         memory.failures = known.failures.saturating_add(1);
     }
     let wait = match &outcome {
+        Ok((_, Stock::Registry { .. })) => None,
         Ok(_) if repository.spec.suspend => None,
         Ok(_) => Some(interval(&repository)),
         Err(error) if error.is_terminal() => None,
@@ -288,6 +294,16 @@ async fn list(repository: &HelmRepository, key: &Key, desk: &Desk) -> Outcome {
             return Err(error);
         }
     };
+    if asked.is_registry() {
+        if let Err(error) = desk.ctx.sources.admits(&asked) {
+            desk.ctx.catalog.forget(key);
+            return Err(error.into());
+        }
+        // There is nothing to fetch: who wants a chart asks for it. What was said before is asked for again.
+        let stock = Stock::Registry { since: std::time::Instant::now(), suspended: repository.spec.suspend };
+        relist(repository, key, desk, &asked, &stock);
+        return Ok((asked, stock));
+    }
     // Suspended: what is known serves on, and only a process that knows nothing asks once.
     let answer = match repository.spec.suspend {
         true => desk.ctx.sources.index(&asked).await,
@@ -295,13 +311,14 @@ async fn list(repository: &HelmRepository, key: &Key, desk: &Desk) -> Outcome {
     };
     match answer {
         Ok(index) => {
-            relist(repository, key, desk, &asked, &index);
-            Ok((asked, index))
+            let stock = Stock::Index(index);
+            relist(repository, key, desk, &asked, &stock);
+            Ok((asked, stock))
         }
         Err(error) => {
             match desk.ctx.catalog.get(key).filter(|listed| listed.repository == asked) {
                 // The same repository as before: releases go on with what is known of it.
-                Some(listed) => relist(repository, key, desk, &asked, &listed.index),
+                Some(listed) => relist(repository, key, desk, &asked, &listed.stock),
                 None => desk.ctx.catalog.forget(key),
             }
             Err(error.into())
@@ -309,13 +326,13 @@ async fn list(repository: &HelmRepository, key: &Key, desk: &Desk) -> Outcome {
     }
 }
 
-fn relist(repository: &HelmRepository, key: &Key, desk: &Desk, asked: &Arc<Repository>, index: &Arc<Index>) {
+fn relist(repository: &HelmRepository, key: &Key, desk: &Desk, asked: &Arc<Repository>, stock: &Stock) {
     let generation = repository.metadata.generation.unwrap_or_default();
     let news = desk.ctx.catalog.get(key).is_none_or(|listed| {
-        listed.generation != generation || listed.repository != *asked || !Arc::ptr_eq(&listed.index, index)
+        listed.generation != generation || listed.repository != *asked || !listed.stock.is_same(stock)
     });
     if news {
-        let listed = Listed { generation, repository: Arc::clone(asked), index: Arc::clone(index) };
+        let listed = Listed { generation, repository: Arc::clone(asked), stock: stock.clone() };
         desk.ctx.catalog.list(key.clone(), listed);
         (desk.on_listed)(key);
     }
@@ -329,7 +346,7 @@ async fn asked(repository: &HelmRepository, key: &Key, desk: &Desk) -> Result<Re
         ("spec.secretRef", &spec.secret_ref, &mut secret),
         ("spec.certSecretRef", &spec.cert_secret_ref, &mut certificates),
     ] {
-        let Some(reference) = reference.as_ref().filter(|_| !spec.is_oci()) else { continue };
+        let Some(reference) = reference.as_ref() else { continue };
         let (namespace, name) = (key.namespace.clone(), reference.name.clone());
         desk.uses(key, &name, String::new());
         let api = Api::<Secret>::namespaced(desk.ctx.cluster.client.clone(), &namespace);
@@ -359,13 +376,19 @@ fn status_of(
     }
     let mut conditions = Conditions { list: &mut status.conditions, generation, now };
     match outcome {
-        Ok((asked, index)) => {
+        Ok((asked, Stock::Registry { .. })) => {
+            let message = format!("registry {}: asked for charts whenever releases want them", asked.address());
+            conditions.ready("Succeeded", &message);
+            status.url = Some(asked.address());
+            (status.charts, status.versions, status.revision, status.last_changed) = (None, None, None, None);
+        }
+        Ok((asked, Stock::Index(index))) => {
             conditions.ready("Succeeded", &summary(index));
             let revision = format!("sha256:{}", index.revision());
             if status.revision.as_deref() != Some(&revision) {
                 status.last_changed = Some(now.clone());
             }
-            status.url = Some(redact(&asked.index_url()));
+            status.url = Some(source::redact(&asked.index_url()));
             status.charts = i64::try_from(index.charts()).ok();
             status.versions = i64::try_from(index.versions()).ok();
             status.revision = Some(revision);
@@ -478,6 +501,7 @@ mod tests {
         let one = index("apiVersion: v1\nentries: {a: [{name: a, version: 1.0.0}, {name: a}]}");
         let other = index("apiVersion: v1\nentries: {}");
         let asked = Arc::new(Repository::new("https://u:p@h/charts").unwrap());
+        let registry = Arc::new(Repository::registry("oci://u:p@h/charts", false).unwrap());
         let shown = |status: &HelmRepositoryStatus| {
             let conditions = status.conditions.iter().map(|c| format!("{}={}/{}", c.type_, c.status, c.reason));
             let changed = status.last_changed.as_ref().map_or(-1, |time| time.0.as_second());
@@ -489,8 +513,13 @@ mod tests {
         let terminal = Error::NoSecret { field: "spec.secretRef", namespace: "n".to_owned(), name: "s".to_owned() };
         let mut status = HelmRepositoryStatus { observed_generation: Some(-1), ..HelmRepositoryStatus::default() };
         for (second, generation, outcome, expected) in [
-            (1, 1, Ok((asked.clone(), one.clone())), "Ready=True/Succeeded charts=1 changed=1 generation=1"),
-            (2, 1, Ok((asked.clone(), one)), "Ready=True/Succeeded charts=1 changed=1 generation=1"),
+            (
+                1,
+                1,
+                Ok((asked.clone(), Stock::Index(one.clone()))),
+                "Ready=True/Succeeded charts=1 changed=1 generation=1",
+            ),
+            (2, 1, Ok((asked.clone(), Stock::Index(one))), "Ready=True/Succeeded charts=1 changed=1 generation=1"),
             (
                 3,
                 1,
@@ -503,14 +532,20 @@ mod tests {
                 Err(terminal),
                 "Ready=False/AuthenticationFailed Stalled=True/AuthenticationFailed charts=1 changed=1 generation=2",
             ),
-            (5, 3, Ok((asked, other)), "Ready=True/Succeeded charts=0 changed=5 generation=3"),
+            (5, 3, Ok((asked, Stock::Index(other))), "Ready=True/Succeeded charts=0 changed=5 generation=3"),
+            (
+                6,
+                4,
+                Ok((registry, Stock::Registry { since: std::time::Instant::now(), suspended: false })),
+                "Ready=True/Succeeded charts=-1 changed=-1 generation=4",
+            ),
         ] {
             let repository = repository(generation, &[("pintle.dev/requestedAt", "t")]);
             status = status_of(status, &repository, &outcome, &at(second));
             assert_eq!(shown(&status), expected);
             assert_eq!(status.last_handled_reconcile_at.as_deref(), Some("t"));
         }
-        assert_eq!(status.url.as_deref(), Some("https://h/charts/index.yaml"));
+        assert_eq!(status.url.as_deref(), Some("oci://h/charts"));
     }
 
     #[test]

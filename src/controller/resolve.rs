@@ -1,6 +1,7 @@
 //! From a HelmRelease to what it wants: which chart in which version, which values, and a fingerprint of it all.
 
 use super::{
+    catalog::Stock,
     charts::Loaded,
     context::Context,
     health,
@@ -12,9 +13,9 @@ use crate::{
     action::begin::text_digest,
     chart::{self, Chart, Frozen},
     cluster::{self, Cluster, ObjectId},
-    crd::{ChartTemplateSpec, HelmRelease, RepositoryKind, SourceKind, ValuesReference, conditions},
+    crd::{ChartTemplateSpec, HelmRelease, SourceKind, ValuesReference, conditions},
     render,
-    source::{Entry, Repository},
+    source::{Age, Entry, Repository},
 };
 use base64::{Engine, prelude::BASE64_STANDARD};
 use kube::runtime::reflector::ObjectRef;
@@ -25,7 +26,11 @@ use std::{
         hash_map::Entry::{Occupied, Vacant},
     },
     sync::Arc,
+    time::Duration,
 };
+
+/// The shortest time after which a registry is asked again: less would only be load.
+const SHORTEST: Duration = Duration::from_secs(1);
 
 /// What a HelmRelease wants.
 #[derive(Clone)]
@@ -42,8 +47,10 @@ pub struct Wanted {
     pub values: Arc<serde_json::Value>,
     /// Where the chart comes from.
     pub repository: Arc<Repository>,
-    /// Its entry in the index.
+    /// Its entry in the index, or what its registry says.
     pub entry: Arc<Entry>,
+    /// The digest of its manifest, if it comes from a registry.
+    pub oci_digest: Option<String>,
     /// Which of the chart's files make up its defaults.
     pub values_files: ValuesFiles,
 }
@@ -78,7 +85,8 @@ impl Blocked {
     }
 }
 
-/// Resolves what a HelmRelease wants. Costs no request if nothing has changed since the last time.
+/// Resolves what a HelmRelease wants. Costs no request if nothing has changed since the last time, and what is known of a
+/// registry is not too old.
 ///
 /// # Errors
 /// What stands in the way.
@@ -92,7 +100,7 @@ pub async fn resolve(
     health::checks(&release.spec)?;
     health::check_dependencies(&release.spec)?;
     dependencies(release, ctx)?;
-    let (repository, entry) = locate(release, ctx)?;
+    let Located { repository, entry, oci_digest } = locate(release, ctx, live).await?;
     let composed = compose(release, live, cluster).await?;
     let spec = &release.spec;
     let place = policy::place(release);
@@ -117,6 +125,7 @@ pub async fn resolve(
         values: composed.values,
         repository,
         entry: Arc::new(entry),
+        oci_digest,
         values_files: spec
             .chart
             .as_ref()
@@ -191,7 +200,14 @@ fn template(release: &HelmRelease) -> Result<&ChartTemplateSpec, Blocked> {
         .ok_or_else(|| Blocked::for_good("InvalidSpec", "one of spec.chart and spec.chartRef must be set"))
 }
 
-fn locate(release: &HelmRelease, ctx: &Context) -> Result<(Arc<Repository>, Entry), Blocked> {
+/// Where a chart is.
+struct Located {
+    repository: Arc<Repository>,
+    entry: Entry,
+    oci_digest: Option<String>,
+}
+
+async fn locate(release: &HelmRelease, ctx: &Context, live: &mut Live) -> Result<Located, Blocked> {
     let template = template(release)?;
     let source = &template.source_ref;
     let own = release.metadata.namespace.as_deref().unwrap_or_default();
@@ -215,9 +231,6 @@ fn locate(release: &HelmRelease, ctx: &Context) -> Result<(Arc<Repository>, Entr
     let Some(object) = ctx.repositories.get(&ObjectRef::new(&source.name).within(namespace)) else {
         return Err(Blocked::until_change("SourceNotReady", format!("{title} does not exist")));
     };
-    if object.spec.kind == Some(RepositoryKind::Oci) || object.spec.is_oci() {
-        return Err(Blocked::for_good("UnsupportedField", format!("{title}: OCI registries are not supported yet")));
-    }
     let key = Key { namespace: namespace.to_owned(), name: source.name.clone() };
     let listed = ctx.catalog.get(&key).filter(|l| Some(l.generation) == object.metadata.generation);
     let Some(listed) = listed else {
@@ -226,17 +239,35 @@ fn locate(release: &HelmRelease, ctx: &Context) -> Result<(Arc<Repository>, Entr
             .as_ref()
             .and_then(|s| conditions::find(&s.conditions, conditions::READY))
             .filter(|c| c.status == "False")
-            .map_or("its index has not been fetched yet", |c| c.message.as_str());
+            .map_or("it has not been looked at yet", |c| c.message.as_str());
         return Err(Blocked::until_change(
             "SourceNotReady",
             format!("chart {}: {title} is not ready: {why}", template.chart),
         ));
     };
-    let entry = listed
-        .index
-        .resolve(&template.chart, &template.version)
-        .map_err(|error| Blocked::until_change("ArtifactFailed", format!("{title}: {error}")))?;
-    Ok((listed.repository, entry.clone()))
+    let (since, suspended) = match &listed.stock {
+        Stock::Index(index) => {
+            let entry = index.resolve(&template.chart, &template.version);
+            let entry =
+                entry.map_err(|error| Blocked::until_change("ArtifactFailed", format!("{title}: {error}")))?.clone();
+            return Ok(Located { repository: listed.repository, entry, oci_digest: None });
+        }
+        Stock::Registry { since, suspended } => (*since, *suspended),
+    };
+    let interval = policy::duration(template.interval.as_ref().or(Some(&release.spec.interval)));
+    let interval = interval.and_then(|interval| Duration::try_from(interval).ok()).unwrap_or(SHORTEST).max(SHORTEST);
+    let age = match suspended {
+        true => Age { most: Duration::MAX, since: None },
+        false => Age { most: interval, since: live.requested.max(Some(since)) },
+    };
+    let told = ctx.sources.tagged(&listed.repository, &template.chart, &template.version, age).await;
+    live.registry = Some(told.until);
+    let tagged = told.chart.map_err(|error| Blocked {
+        terminal: error.is_terminal(),
+        ..Blocked::for_now(error.chart_reason(), format!("{title}: {error}"))
+    })?;
+    let oci_digest = Some(format!("sha256:{}", tagged.manifest));
+    Ok(Located { repository: listed.repository, entry: tagged.entry.clone(), oci_digest })
 }
 
 async fn compose(release: &HelmRelease, live: &mut Live, cluster: &Cluster) -> Result<Composed, Blocked> {

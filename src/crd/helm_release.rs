@@ -197,13 +197,13 @@ pub struct ChartTemplateSpec {
     #[schemars(length(min = 1, max = 2048))]
     pub chart: String,
     /// The version, or a range of versions of which the newest is taken: `1.2.3`, `1.x`, `>=1.2 <2`. Default: `*`, the newest
-    /// that is no pre-release.
+    /// that is no pre-release. In a registry an exact version is a tag; a range is found among all tags.
     #[serde(default = "any_version")]
     pub version: String,
     /// The repository.
     pub source_ref: SourceRef,
-    /// How often the repository is asked for new versions. Default: the interval of the release. Without effect: a repository is
-    /// asked per its own interval.
+    /// How often a registry is asked for new versions. Default: the interval of the release. Repositories with an index are asked per
+    /// their own interval.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub interval: Option<Duration>,
     /// When there is a new chart: `ChartVersion` when its version changes, `Revision` when its source does. Repositories of

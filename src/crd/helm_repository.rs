@@ -30,7 +30,7 @@ use super::helm_release::LocalRef;
     printcolumn(
         name = "Ready",
         type_ = "string",
-        description = "Whether the repository's index could be read",
+        description = "Whether charts can be asked for: the index could be read, or the spec of a registry is right",
         json_path = r#".status.conditions[?(@.type=="Ready")].status"#
     ),
     printcolumn(
@@ -71,7 +71,8 @@ pub struct HelmRepositorySpec {
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     #[schemars(extend("default" = null))]
     pub pass_credentials: bool,
-    /// How often the repository is asked for new charts. Default: 1m.
+    /// How often the repository is asked for new charts. Default: 1m. Without effect for a registry, which is asked per its releases'
+    /// intervals.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub interval: Option<Duration>,
     /// Whether a registry is spoken to without TLS. Default: false.
@@ -82,7 +83,8 @@ pub struct HelmRepositorySpec {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(schema_with = "without_hours")]
     pub timeout: Option<Duration>,
-    /// Stops asking the repository until it is false again. Releases go on with what is known of it.
+    /// Stops asking the repository until it is false again. Releases go on with what is known of it; a registry is asked once for a
+    /// chart of which nothing is known.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     #[schemars(extend("default" = null))]
     pub suspend: bool,
@@ -152,9 +154,9 @@ pub struct HelmRepositoryStatus {
     /// Ready, Reconciling, Stalled.
     #[schemars(extend("x-kubernetes-list-type" = "map", "x-kubernetes-list-map-keys" = ["type"]))]
     pub conditions: Vec<Condition>,
-    /// The address of the index.
+    /// The address of the index, or of the registry.
     pub url: Option<String>,
-    /// How many charts the repository has.
+    /// How many charts the repository has. Absent for a registry, as all that follows but the last.
     pub charts: Option<i64>,
     /// How many versions of charts the repository has.
     pub versions: Option<i64>,

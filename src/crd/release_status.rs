@@ -50,7 +50,7 @@ pub struct HelmReleaseStatus {
     pub upgrade_failures: i64,
     /// The chart version that was last tried.
     pub last_attempted_revision: Option<String>,
-    /// The digest of the chart that was last tried.
+    /// The digest of the chart that was last tried: that of its manifest in its registry. Absent for charts of other repositories.
     pub last_attempted_revision_digest: Option<String>,
     /// The digest of the values that were last tried.
     pub last_attempted_config_digest: Option<String>,

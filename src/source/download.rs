@@ -7,10 +7,10 @@ use std::sync::{Mutex, PoisonError};
 
 use flate2::write::MultiGzDecoder;
 use reqwest::header::{
-    ACCEPT, ACCEPT_ENCODING, CONTENT_ENCODING, ETAG, HeaderMap, HeaderValue, IF_MODIFIED_SINCE, IF_NONE_MATCH,
-    LAST_MODIFIED, LOCATION,
+    ACCEPT, ACCEPT_ENCODING, AUTHORIZATION, CONTENT_ENCODING, ETAG, HeaderMap, HeaderValue, IF_MODIFIED_SINCE,
+    IF_NONE_MATCH, LAST_MODIFIED, LOCATION,
 };
-use reqwest::{Certificate, Client, Identity, Response, StatusCode, Url, redirect};
+use reqwest::{Certificate, Client, Identity, Method, Response, StatusCode, Url, redirect};
 
 use super::digest::Sha256;
 use super::error::Error;
@@ -21,6 +21,8 @@ use super::repository::{Credentials, Repository, Tls, redact, take_credentials};
 const REDIRECTS: usize = 10;
 /// How many HTTP clients (one a TLS identity) are kept.
 const CLIENTS: usize = 64;
+/// What charts and indexes come as.
+const FILES: &str = "application/gzip,application/octet-stream,*/*";
 
 /// What a server said to tell one state of a file from the next.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -38,6 +40,31 @@ pub(super) struct Request<'a> {
     pub(super) known: Option<&'a Validators>,
     /// How many bytes the file may have, after decompression.
     pub(super) limit: u64,
+    /// GET, or HEAD if the headers are enough.
+    pub(super) method: Method,
+    /// The types that are wanted.
+    pub(super) accept: &'static str,
+    /// Who asks.
+    pub(super) authorization: Authorization,
+}
+
+/// How a request says who asks.
+#[derive(Clone)]
+pub(super) enum Authorization {
+    /// By the repository's credentials, wherever they may go.
+    OfRepository,
+    /// By nothing.
+    Nobody,
+    /// By this header, sent to this scheme, host and port and to no other.
+    At(reqwest::Url, HeaderValue),
+}
+
+impl<'a> Request<'a> {
+    /// A GET of a file of at most `limit` bytes, by the repository's credentials.
+    pub(super) fn get(url: Url, limit: u64) -> Request<'a> {
+        let authorization = Authorization::OfRepository;
+        Request { url, compressed: false, known: None, limit, method: Method::GET, accept: FILES, authorization }
+    }
 }
 
 /// What came.
@@ -67,18 +94,20 @@ impl Downloads {
     /// Fetches a file on behalf of a repository, within the repository's timeout.
     pub(super) async fn get(&self, repository: &Repository, request: Request<'_>) -> Result<Answer, Error> {
         let url = redact(&request.url);
-        match tokio::time::timeout(repository.timeout, self.follow(repository, request)).await {
+        let fetch = async { read(self.follow(repository, &request).await?, &request).await };
+        match tokio::time::timeout(repository.timeout, fetch).await {
             Ok(answer) => answer,
             Err(_) => Err(Error::Timeout { url, after: repository.timeout }),
         }
     }
 
-    async fn follow(&self, repository: &Repository, request: Request<'_>) -> Result<Answer, Error> {
+    /// The first answer that is no redirect, its body still to be read. The time that it takes is the caller's to limit.
+    pub(super) async fn follow(&self, repository: &Repository, request: &Request<'_>) -> Result<Hop, Error> {
         let mut url = request.url.clone();
         for _ in 0..=REDIRECTS {
-            let hop = self.send(repository, &mut url, &request).await?;
-            let Some(location) = redirect_of(&hop.response) else {
-                return read(hop, &url, &request).await;
+            let (response, authenticated) = self.send(repository, &mut url, request).await?;
+            let Some(location) = redirect_of(&response) else {
+                return Ok(Hop { response, url, authenticated });
             };
             let target = location.to_str().ok().and_then(|location| url.join(location).ok());
             url = match target {
@@ -92,22 +121,34 @@ impl Downloads {
         Err(Error::Redirects { url: redact(&request.url), limit: REDIRECTS })
     }
 
-    async fn send(&self, repository: &Repository, url: &mut Url, request: &Request<'_>) -> Result<Hop, Error> {
+    /// One answer, and whether credentials were sent for it.
+    async fn send(
+        &self,
+        repository: &Repository,
+        url: &mut Url,
+        request: &Request<'_>,
+    ) -> Result<(Response, bool), Error> {
         if let Some((address, why)) = self.reach.refusal_of(url) {
             return Err(Error::OutOfReach { url: redact(url), address, why });
         }
         // Credentials in an address are meant for that address.
         let own = take_credentials(url);
         let trusted = repository.is_own(url) || repository.pass_credentials;
-        let credentials = own.or_else(|| repository.credentials.clone().filter(|_| trusted));
+        let authorization = match (own, &request.authorization) {
+            (Some(own), _) => own.header(),
+            (None, Authorization::OfRepository) => {
+                repository.credentials.as_ref().filter(|_| trusted).and_then(Credentials::header)
+            }
+            (None, Authorization::At(place, header)) => (place.origin() == url.origin()).then(|| header.clone()),
+            (None, Authorization::Nobody) => None,
+        };
         let client = self.client(&repository.tls, trusted)?;
 
-        let mut builder = client.get(url.clone()).headers(headers(request));
-        if let Some(Credentials { username, password }) = &credentials {
-            builder = builder.basic_auth(username, Some(password));
-        }
-        match builder.send().await {
-            Ok(response) => Ok(Hop { response, authenticated: credentials.is_some() }),
+        let mut headers = headers(request);
+        let authenticated = authorization.is_some();
+        headers.extend(authorization.map(|header| (AUTHORIZATION, header)));
+        match client.request(request.method.clone(), url.clone()).headers(headers).send().await {
+            Ok(response) => Ok((response, authenticated)),
             Err(error) => Err(transport(url, &error)),
         }
     }
@@ -129,14 +170,19 @@ impl Downloads {
     }
 }
 
-struct Hop {
-    response: Response,
+/// An answer whose body is still to be read.
+pub(super) struct Hop {
+    /// What was answered.
+    pub(super) response: Response,
+    /// Who answered, after redirects.
+    pub(super) url: Url,
+    /// Whether credentials were sent.
     authenticated: bool,
 }
 
 fn headers(request: &Request<'_>) -> HeaderMap {
     let mut headers = HeaderMap::new();
-    headers.insert(ACCEPT, HeaderValue::from_static("application/gzip,application/octet-stream,*/*"));
+    headers.insert(ACCEPT, HeaderValue::from_static(request.accept));
     if request.compressed {
         headers.insert(ACCEPT_ENCODING, HeaderValue::from_static("gzip"));
     }
@@ -157,8 +203,10 @@ fn redirect_of(response: &Response) -> Option<HeaderValue> {
         .flatten()
 }
 
-async fn read(hop: Hop, url: &Url, request: &Request<'_>) -> Result<Answer, Error> {
-    let Hop { mut response, authenticated } = hop;
+/// The file, within its limit; an error if the answer is none.
+pub(super) async fn read(hop: Hop, request: &Request<'_>) -> Result<Answer, Error> {
+    let Hop { mut response, url, authenticated } = hop;
+    let url = &url;
     let status = response.status();
     if status == StatusCode::NOT_MODIFIED && request.known.is_some() {
         return Ok(Answer::Unchanged);

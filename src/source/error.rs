@@ -15,11 +15,45 @@ pub enum Error {
         /// What is wrong with it.
         why: String,
     },
-    /// The address is of a kind that is not served.
-    #[error("{url}: OCI registries are not supported yet: use a repository with an index (https://…)")]
-    Registry {
+    /// The address is a registry's where an index is looked for.
+    #[error("{url}: a registry has no index: name the chart in it (oci://host/path/chart)")]
+    NoIndex {
         /// The address.
         url: String,
+    },
+    /// The spec asks for something that is not served.
+    #[error("{field}: {why}")]
+    Unsupported {
+        /// The field of the spec.
+        field: &'static str,
+        /// What to do instead.
+        why: String,
+    },
+    /// What a registry sent cannot be used.
+    #[error("{url}: {why}")]
+    Registry {
+        /// What was asked for, without credentials.
+        url: String,
+        /// What is wrong.
+        why: String,
+    },
+    /// A registry does not let us in.
+    #[error("GET {url}: the registry answered {status}{}", admission(*.authenticated))]
+    Denied {
+        /// The address, without credentials.
+        url: String,
+        /// The status code.
+        status: u16,
+        /// Whether there were credentials.
+        authenticated: bool,
+    },
+    /// What a registry has under that name is no chart.
+    #[error("{url} is no Helm chart: {why}")]
+    NotAChart {
+        /// What was asked for, without credentials.
+        url: String,
+        /// What it is instead.
+        why: String,
     },
     /// A Secret that the repository refers to lacks something, or holds it in a form that cannot be read.
     #[error("{what}: {why}")]
@@ -90,7 +124,7 @@ pub enum Error {
         why: String,
     },
     /// The index does not have the chart.
-    #[error("chart {chart:?} is not in the index of {url}")]
+    #[error("chart {chart:?} is not in {}", place(url))]
     NoChart {
         /// The chart's name.
         chart: String,
@@ -98,7 +132,7 @@ pub enum Error {
         url: String,
     },
     /// The index has no version of the chart that fits.
-    #[error("chart {chart:?} has no version that fits {range:?} in the index of {url} (it has {has})")]
+    #[error("chart {chart:?} has no version that fits {range:?} in {} (it has {has})", place(url))]
     NoVersion {
         /// The chart's name.
         chart: String,
@@ -129,13 +163,15 @@ pub enum Error {
     },
     /// The downloaded chart is not the one that the index speaks of.
     #[error(
-        "GET {url}: the file's digest is sha256:{actual}, but the index says {expected}: \
-         it is incomplete, was changed, or the index is out of date; it was not used"
+        "GET {url}: the file's digest is sha256:{actual}, but {witness} says {expected}: \
+         it is incomplete, was changed, or what {witness} says is out of date; it was not used"
     )]
     Digest {
         /// The address of the chart, without credentials.
         url: String,
-        /// The digest in the index.
+        /// Who stated another digest: the index, the registry.
+        witness: &'static str,
+        /// The digest that was stated.
         expected: String,
         /// The digest of what was downloaded.
         actual: String,
@@ -154,7 +190,8 @@ impl Error {
         match self {
             Error::Address { .. }
             | Error::OutOfReach { .. }
-            | Error::Registry { .. }
+            | Error::NoIndex { .. }
+            | Error::Unsupported { .. }
             | Error::Credentials { .. }
             | Error::Range { .. } => true,
             Error::Transport { .. }
@@ -163,6 +200,9 @@ impl Error {
             | Error::Redirects { .. }
             | Error::TooLarge { .. }
             | Error::Index { .. }
+            | Error::Registry { .. }
+            | Error::Denied { .. }
+            | Error::NotAChart { .. }
             | Error::NoChart { .. }
             | Error::NoVersion { .. }
             | Error::NoAddress { .. }
@@ -171,12 +211,23 @@ impl Error {
         }
     }
 
+    /// Whether the server, or the way to it, fails for everybody just now: what it said before is as good as ever.
+    pub fn is_outage(&self) -> bool {
+        match self {
+            Error::Transport { .. } | Error::Timeout { .. } | Error::Abandoned { .. } => true,
+            Error::Status { status, .. } => matches!(status, 408 | 429 | 500..),
+            _ => false,
+        }
+    }
+
     /// The reason for a condition of a HelmRepository.
     pub fn index_reason(&self) -> &'static str {
         match self {
-            Error::Address { .. } | Error::OutOfReach { .. } => "URLInvalid",
-            Error::Registry { .. } => "UnsupportedSourceKind",
-            Error::Credentials { .. } | Error::Status { status: 401 | 403, .. } => "AuthenticationFailed",
+            Error::Address { .. } | Error::OutOfReach { .. } | Error::NoIndex { .. } => "URLInvalid",
+            Error::Unsupported { .. } => "UnsupportedField",
+            Error::Credentials { .. } | Error::Denied { .. } | Error::Status { status: 401 | 403, .. } => {
+                "AuthenticationFailed"
+            }
             Error::Index { .. } | Error::TooLarge { .. } => "IndexationFailed",
             _ => "FetchFailed",
         }
@@ -185,16 +236,34 @@ impl Error {
     /// The reason for a condition of a HelmRelease whose chart could not be had.
     pub fn chart_reason(&self) -> &'static str {
         match self {
-            Error::Address { .. } | Error::OutOfReach { .. } => "URLInvalid",
-            Error::Registry { .. } => "UnsupportedSourceKind",
-            Error::Credentials { .. } | Error::Status { status: 401 | 403, .. } => "AuthenticationFailed",
-            Error::Index { .. } => "IndexationFailed",
-            Error::NoChart { .. } | Error::NoVersion { .. } | Error::Range { .. } | Error::NoAddress { .. } => {
-                "InvalidChartReference"
+            Error::Address { .. } | Error::OutOfReach { .. } | Error::NoIndex { .. } => "URLInvalid",
+            Error::Unsupported { .. } => "UnsupportedField",
+            Error::Credentials { .. } | Error::Denied { .. } | Error::Status { status: 401 | 403, .. } => {
+                "AuthenticationFailed"
             }
+            Error::Index { .. } => "IndexationFailed",
+            Error::NoChart { .. }
+            | Error::NoVersion { .. }
+            | Error::Range { .. }
+            | Error::NoAddress { .. }
+            | Error::NotAChart { .. } => "InvalidChartReference",
             Error::Digest { .. } => "DigestMismatch",
             _ => "ChartPullError",
         }
+    }
+}
+
+/// Where a chart was looked for.
+fn place(url: &str) -> String {
+    if url.starts_with("oci://") { format!("the registry at {url}") } else { format!("the index of {url}") }
+}
+
+fn admission(authenticated: bool) -> &'static str {
+    if authenticated {
+        ": it does not accept the credentials of the repository's secretRef, or they give no access to this chart"
+    } else {
+        ": it wants credentials and none were sent: set the repository's secretRef. Many registries answer so too when there is no \
+         such chart"
     }
 }
 

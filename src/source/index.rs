@@ -37,6 +37,8 @@ pub struct Entry {
     pub url: Option<Box<str>>,
     /// The digest of the packaged chart as the index gives it: hexadecimal SHA-256, `sha256:` before it or not.
     pub digest: Option<Box<str>>,
+    /// The size of the packaged chart in bytes, which registries tell and indexes do not.
+    pub size: Option<u64>,
     /// When it was made.
     pub created: Option<Box<str>>,
     /// Whether its makers advise against it.
@@ -134,7 +136,7 @@ impl Index {
             chart: chart.to_owned(),
             range: range.to_owned(),
             url: self.url.clone(),
-            has: some_of(entries),
+            has: some_of(entries.iter().map(|entry| &*entry.version)),
         })
     }
 }
@@ -157,6 +159,7 @@ fn usable(draft: Draft) -> Result<(Version, Entry), String> {
         app_version: text(draft.app_version),
         url: text(draft.url),
         digest: text(draft.digest),
+        size: None,
         created: text(draft.created),
         deprecated: draft.deprecated.as_deref() == Some("true"),
     };
@@ -169,9 +172,10 @@ fn newest_first((a, x): (&Version, &Entry), (b, y): (&Version, &Entry)) -> Order
     b.compare(a).then_with(|| made(y).cmp(&made(x)))
 }
 
-fn some_of(entries: &[Entry]) -> String {
-    let shown: Vec<&str> = entries.iter().take(3).map(|entry| &*entry.version).collect();
-    let more = entries.len() - shown.len();
+/// The first of some versions, newest first, and how many more there are.
+pub(super) fn some_of<'a>(mut versions: impl Iterator<Item = &'a str>) -> String {
+    let shown: Vec<&str> = versions.by_ref().take(3).collect();
+    let more = versions.count();
     if more == 0 { shown.join(", ") } else { format!("{} and {more} older", shown.join(", ")) }
 }
 

@@ -1,7 +1,8 @@
-//! Where charts come from: repositories with an index over HTTP(S), asked no more often than needed.
+//! Where charts come from: repositories with an index over HTTP(S), and registries, asked no more often than needed.
 //!
-//! [`Sources`] is shared by all: it keeps one index a repository and the charts that were fetched, asks conditionally, lets those
-//! who want the same wait for one download, and checks every chart against the index. It knows neither clusters nor releases.
+//! [`Sources`] is shared by all: it keeps one index a repository, what registries said and the charts that were fetched, asks
+//! conditionally, lets those who want the same wait for one download, and checks every chart against the digest that was stated.
+//! It knows neither clusters nor releases.
 
 mod archive;
 mod digest;
@@ -11,6 +12,7 @@ mod flight;
 mod index;
 mod index_lines;
 mod index_reader;
+mod oci;
 mod reach;
 mod repository;
 mod spec;
@@ -25,11 +27,13 @@ pub use archive::Archive;
 pub use digest::Sha256;
 pub use error::Error;
 pub use index::{Entry, Index};
+pub use oci::{Age, DockerConfig, Reference, Tagged, Told};
 pub use repository::{Credentials, DEFAULT_TIMEOUT, Repository, Tls, redact};
 
 use archive::Archives;
 use download::{Answer, Downloads, Request, Validators};
 use flight::Flights;
+use oci::Registries;
 use reach::Reach;
 
 /// How many indexes are kept.
@@ -84,6 +88,7 @@ struct Shared {
     addresses: Mutex<HashMap<Sha256, Sha256>>,
     index_flights: Flights<Sha256, Result<Arc<Index>, Error>>,
     chart_flights: Flights<Sha256, Result<Archive, Error>>,
+    registries: Registries,
 }
 
 #[derive(Clone)]
@@ -105,6 +110,7 @@ impl Sources {
                 addresses: Mutex::default(),
                 index_flights: Flights::default(),
                 chart_flights: Flights::default(),
+                registries: Registries::default(),
                 settings,
             }),
         }
@@ -127,13 +133,14 @@ impl Sources {
         answer.unwrap_or_else(|| Err(Error::Abandoned { url: redact(&repository.index_url()) }))
     }
 
-    /// A packaged chart, from the cache or from its server. Its bytes have the digest that the index gives, if it gives one.
+    /// A packaged chart, from the cache or from its server. Its bytes have the digest that the index or registry gives, if one is
+    /// given.
     pub async fn chart(&self, repository: &Repository, entry: &Entry) -> Result<Archive, Error> {
         let wanted = Wanted::new(repository, entry)?;
         if let Some(archive) = self.shared.in_memory(&wanted) {
             return Ok(archive);
         }
-        let url = redact(&wanted.url);
+        let url = wanted.from.shown();
         let (shared, asked, key) = (Arc::clone(&self.shared), repository.clone(), wanted.key);
         // The disk is looked at within the flight: who comes late finds what the flight before has left there.
         let fetch = || async move {
@@ -150,10 +157,29 @@ impl Sources {
 /// A chart to fetch.
 #[derive(Clone)]
 struct Wanted {
-    url: reqwest::Url,
+    from: Place,
     digest: Option<Sha256>,
+    size: Option<u64>,
     /// What the chart is known by: who asks whom for what.
     key: Sha256,
+}
+
+/// Where a chart is.
+#[derive(Clone)]
+enum Place {
+    /// At an address over HTTP(S).
+    Address(reqwest::Url),
+    /// In a registry.
+    Registry(Box<Repository>, Reference),
+}
+
+impl Place {
+    fn shown(&self) -> String {
+        match self {
+            Place::Address(url) => redact(url),
+            Place::Registry(_, reference) => reference.address.clone(),
+        }
+    }
 }
 
 impl Wanted {
@@ -163,7 +189,6 @@ impl Wanted {
         let Some(address) = entry.url.as_deref() else {
             return Err(Error::NoAddress { chart: chart(), url: own_url() });
         };
-        let url = repository.chart_url(address)?;
         let digest = match entry.digest.as_deref() {
             None => None,
             Some(text) => Some(Sha256::parse(text).ok_or_else(|| Error::Index {
@@ -171,22 +196,41 @@ impl Wanted {
                 why: format!("the digest of chart {}, {text:?}, is no SHA-256", chart()),
             })?),
         };
+        let (from, place) = if address.starts_with("oci://") {
+            let reference = Reference::parse(address)?;
+            (Place::Registry(Box::new(repository.registry_of(&reference)?), reference), address.to_owned())
+        } else {
+            let url = repository.chart_url(address)?;
+            let place = url.as_str().to_owned();
+            (Place::Address(url), place)
+        };
         let key = Sha256::of_parts(&[
             repository.identity().as_bytes(),
-            url.as_str().as_bytes(),
+            place.as_bytes(),
             entry.digest.as_deref().unwrap_or_default().as_bytes(),
             entry.created.as_deref().unwrap_or_default().as_bytes(),
         ]);
-        Ok(Wanted { url, digest, key })
+        Ok(Wanted { from, digest, size: entry.size, key })
     }
 }
 
 impl Sources {
+    /// Whether the host of a repository may be asked, as far as its address tells.
+    ///
+    /// # Errors
+    /// Why not.
+    pub fn admits(&self, repository: &Repository) -> Result<(), Error> {
+        match (Reach { loopback: self.shared.settings.loopback }).refusal_of(repository.url()) {
+            None => Ok(()),
+            Some((address, why)) => Err(Error::OutOfReach { url: repository.address(), address, why }),
+        }
+    }
+
     /// A file at the address of a repository itself, such as one of values; not kept.
     pub async fn file(&self, repository: &Repository, limit: u64) -> Result<Vec<u8>, Error> {
         let url = repository.url().clone();
         let shown = redact(&url);
-        let request = Request { url, compressed: true, known: None, limit };
+        let request = Request { compressed: true, ..Request::get(url, limit) };
         match self.shared.downloads.get(repository, request).await? {
             Answer::File { bytes, .. } => Ok(bytes),
             Answer::Unchanged => Err(Error::Abandoned { url: shown }),
@@ -215,10 +259,9 @@ impl Shared {
         let identity = repository.identity();
         let held = self.held(identity);
         let request = Request {
-            url: repository.index_url(),
             compressed: true,
             known: held.as_ref().map(|held| &held.validators),
-            limit: self.settings.index_limit,
+            ..Request::get(repository.index_url(), self.settings.index_limit)
         };
         let url = redact(&request.url);
         let (bytes, validators) = match (self.downloads.get(repository, request).await?, &held) {
@@ -254,16 +297,27 @@ impl Shared {
     }
 
     async fn fetch_chart(self: Arc<Self>, repository: &Repository, wanted: Wanted) -> Result<Archive, Error> {
-        let url = redact(&wanted.url);
-        let request = Request { url: wanted.url, compressed: false, known: None, limit: self.settings.chart_limit };
-        let Answer::File { bytes, .. } = self.downloads.get(repository, request).await? else {
-            return Err(Error::Abandoned { url });
+        let url = wanted.from.shown();
+        let (bytes, witness) = match &wanted.from {
+            Place::Address(at) => {
+                let request = Request::get(at.clone(), self.settings.chart_limit);
+                let Answer::File { bytes, .. } = self.downloads.get(repository, request).await? else {
+                    return Err(Error::Abandoned { url });
+                };
+                (bytes, "the index")
+            }
+            Place::Registry(registry, reference) => {
+                // An index may name a chart in a registry by a digest of its own; a registry names the file itself.
+                let file = wanted.digest.filter(|_| repository.is_registry());
+                (self.pull(registry, reference, file, wanted.size).await?, "the registry")
+            }
         };
         let abandoned = Error::Abandoned { url: url.clone() };
         let keep = tokio::task::spawn_blocking(move || {
             let actual = Sha256::of(&bytes);
             if let Some(expected) = wanted.digest.filter(|expected| *expected != actual) {
-                return Err(Error::Digest { url, expected: format!("sha256:{expected}"), actual: actual.to_string() });
+                let expected = format!("sha256:{expected}");
+                return Err(Error::Digest { url, witness, expected, actual: actual.to_string() });
             }
             let archive = Archive { bytes: bytes.into(), digest: actual };
             self.archives.put(&archive);

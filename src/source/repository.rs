@@ -3,18 +3,23 @@
 use std::fmt;
 use std::time::Duration;
 
+use base64::{Engine, prelude::BASE64_STANDARD};
 use reqwest::Url;
+use reqwest::header::HeaderValue;
 
 use super::digest::Sha256;
 use super::error::Error;
+use super::oci::Reference;
 
 /// How long one download may take when nothing else is said.
 pub const DEFAULT_TIMEOUT: Duration = Duration::from_secs(60);
 
-/// A Helm repository: an `index.yaml` under an HTTP(S) address.
+/// A Helm repository: an `index.yaml` under an HTTP(S) address, or a registry.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Repository {
     url: Url,
+    /// Whether it is a registry; then the address is the one that its API is asked at, with the path that all names begin with.
+    registry: bool,
     /// Sent to the repository's own host, and to no other unless `pass_credentials`.
     pub credentials: Option<Credentials>,
     /// Whom to trust and who we are.
@@ -51,7 +56,61 @@ impl Repository {
         let mut url = parse(url)?;
         let credentials = take_credentials(&mut url);
         url.set_fragment(None);
-        Ok(Repository { url, credentials, tls: Tls::default(), pass_credentials: false, timeout: DEFAULT_TIMEOUT })
+        Ok(Repository { credentials, ..Repository::at(url) })
+    }
+
+    /// A repository with an index, without anything else.
+    fn at(url: Url) -> Repository {
+        let timeout = DEFAULT_TIMEOUT;
+        Repository { url, registry: false, credentials: None, tls: Tls::default(), pass_credentials: false, timeout }
+    }
+
+    /// A registry at `url` (`oci://host/path`), spoken to without TLS if `plain`. A user and password in the address become its
+    /// credentials.
+    pub fn registry(url: &str, plain: bool) -> Result<Repository, Error> {
+        let invalid = |why: &str| Error::Address { url: redact_text(url), why: why.to_owned() };
+        let Some(rest) = url.trim().strip_prefix("oci://") else {
+            return Err(invalid("the address of a registry begins with oci://"));
+        };
+        let scheme = if plain { "http" } else { "https" };
+        let mut at = Url::parse(&format!("{scheme}://{rest}")).map_err(|e| invalid(&e.to_string()))?;
+        if !at.has_host() || at.query().is_some() || at.fragment().is_some() {
+            return Err(invalid("the address of a registry is oci://, a host, and a path"));
+        }
+        let credentials = take_credentials(&mut at);
+        if at.host_str() == Some("docker.io") {
+            // Where Docker's registry really is. A name takes the place of a name.
+            let _ = at.set_host(Some("registry-1.docker.io"));
+        }
+        let path = at.path().trim_matches('/').to_owned();
+        at.set_path(&path);
+        Ok(Repository { registry: true, credentials, ..Repository::at(at) })
+    }
+
+    /// The registry of a chart: this one, or the one that this index names, which gets no more of us than any other host does.
+    pub(super) fn registry_of(&self, reference: &Reference) -> Result<Repository, Error> {
+        if self.registry {
+            return Ok(self.clone());
+        }
+        let other = Repository::registry(reference.split().0, false)?;
+        let credentials = self.credentials.clone().filter(|_| self.pass_credentials);
+        let identity = self.tls.identity.clone().filter(|_| self.pass_credentials);
+        let tls = Tls { identity, ..self.tls.clone() };
+        Ok(Repository { credentials, tls, timeout: self.timeout, ..other })
+    }
+
+    /// Whether it is a registry, which has no index.
+    pub fn is_registry(&self) -> bool {
+        self.registry
+    }
+
+    /// The address for people: as it is given in a spec, without credentials.
+    pub fn address(&self) -> String {
+        let shown = redact(&self.url);
+        match shown.split_once("://").filter(|_| self.registry) {
+            Some((_, rest)) => format!("oci://{}", rest.trim_end_matches('/')),
+            None => shown,
+        }
     }
 
     /// The repository's address; it holds no credentials.
@@ -83,7 +142,6 @@ impl Repository {
         };
         match url.scheme() {
             "http" | "https" if url.has_host() => Ok(url),
-            "oci" => Err(Error::Registry { url: redact(&url) }),
             scheme => Err(invalid(format!("the scheme is {scheme:?}, not http or https"))),
         }
     }
@@ -101,7 +159,7 @@ impl Repository {
             self.url.as_str().as_bytes(),
             credentials.map_or(b"-", |c| c.username.as_bytes()),
             credentials.map_or(b"-", |c| c.password.as_bytes()),
-            &[u8::from(credentials.is_some()), u8::from(self.pass_credentials)],
+            &[u8::from(credentials.is_some()), u8::from(self.pass_credentials), u8::from(self.registry)],
             tls.identity().as_bytes(),
         ])
     }
@@ -113,6 +171,16 @@ impl Repository {
             url.set_path(&path);
         }
         url
+    }
+}
+
+impl Credentials {
+    /// The header that tells them; none if they cannot be told.
+    pub(super) fn header(&self) -> Option<HeaderValue> {
+        let text = BASE64_STANDARD.encode(format!("{}:{}", self.username, self.password));
+        let mut header = HeaderValue::from_str(&format!("Basic {text}")).ok()?;
+        header.set_sensitive(true);
+        Some(header)
     }
 }
 
@@ -146,7 +214,7 @@ fn parse(text: &str) -> Result<Url, Error> {
     let url = Url::parse(text.trim()).map_err(|e| invalid(e.to_string()))?;
     match url.scheme() {
         "http" | "https" if url.has_host() => Ok(url),
-        "oci" => Err(Error::Registry { url: redact(&url) }),
+        "oci" => Err(Error::NoIndex { url: redact(&url) }),
         scheme => Err(invalid(format!("the scheme is {scheme:?}, not http or https"))),
     }
 }
@@ -198,7 +266,7 @@ pub fn redact(url: &Url) -> String {
 }
 
 /// The same for a text that may be no address at all.
-fn redact_text(text: &str) -> String {
+pub(super) fn redact_text(text: &str) -> String {
     match Url::parse(text) {
         Ok(url) => redact(&url),
         Err(_) => {
@@ -241,10 +309,7 @@ mod tests {
     #[test]
     fn other_schemes_are_refused() {
         for (url, expected) in [
-            (
-                "oci://h/x",
-                "oci://h/x: OCI registries are not supported yet: use a repository with an index (https://…)",
-            ),
+            ("oci://h/x", "oci://h/x: a registry has no index: name the chart in it (oci://host/path/chart)"),
             ("file:///etc", "file:///etc: not a usable address: the scheme is \"file\", not http or https"),
             ("https://u:secret@", "https://: not a usable address: empty host"),
             ("charts", "charts: not a usable address: relative URL without a base"),
@@ -252,8 +317,31 @@ mod tests {
             assert_eq!(Repository::new(url).unwrap_err().to_string(), expected);
         }
         let repository = Repository::new("https://h").unwrap();
-        assert!(matches!(repository.chart_url("oci://h/x"), Err(Error::Registry { .. })));
         assert!(matches!(repository.chart_url("file:///etc/passwd"), Err(Error::Address { .. })));
+    }
+
+    #[test]
+    fn registries() {
+        for (url, plain, asked, shown) in [
+            ("oci://h/x", false, "https://h/x", "oci://h/x"),
+            ("oci://h:5000/x/y/", true, "http://h:5000/x/y", "oci://h:5000/x/y"),
+            ("oci://u:secret@H", false, "https://h/", "oci://h"),
+            ("oci://docker.io/x", false, "https://registry-1.docker.io/x", "oci://registry-1.docker.io/x"),
+        ] {
+            let repository = Repository::registry(url, plain).unwrap();
+            assert_eq!((repository.url().as_str(), repository.address().as_str()), (asked, shown));
+            assert_eq!(repository.credentials.is_some(), url.contains("secret"));
+        }
+        for (url, expected) in [
+            ("https://h/x", "https://h/x: not a usable address: the address of a registry begins with oci://"),
+            (
+                "oci://h/x?secret",
+                "oci://h/x?…: not a usable address: the address of a registry is oci://, a host, and a path",
+            ),
+            ("oci://", "oci://: not a usable address: empty host"),
+        ] {
+            assert_eq!(Repository::registry(url, false).unwrap_err().to_string(), expected);
+        }
     }
 
     #[test]

@@ -3,8 +3,9 @@
 use k8s_openapi::api::core::v1::Secret;
 
 use super::error::Error;
+use super::oci::DockerConfig;
 use super::repository::{Credentials, DEFAULT_TIMEOUT, Repository, Tls};
-use crate::crd::{Duration, HelmRepositorySpec};
+use crate::crd::{Duration, HelmRepositorySpec, Provider};
 
 impl Repository {
     /// The repository that a spec describes. `secret` is what `secretRef` refers to, `certificates` what `certSecretRef` does.
@@ -13,16 +14,15 @@ impl Repository {
         secret: Option<&Secret>,
         certificates: Option<&Secret>,
     ) -> Result<Repository, Error> {
-        if spec.is_oci() {
-            // The address may hold credentials; as a repository's it would be refused with them taken out.
-            let shown = reqwest::Url::parse(&spec.url).map_or_else(|_| "oci://…".to_owned(), |url| super::redact(&url));
-            return Err(Error::Registry { url: shown });
-        }
-        let mut repository = Repository::new(&spec.url)?;
-        repository.pass_credentials = spec.pass_credentials;
+        let mut repository = if spec.is_oci() { registry(spec)? } else { Repository::new(&spec.url)? };
+        // What a registry gets is for that registry alone.
+        repository.pass_credentials = spec.pass_credentials && !repository.is_registry();
         repository.timeout = spec.timeout.as_ref().and_then(Duration::get).unwrap_or(DEFAULT_TIMEOUT);
         if let Some(secret) = secret {
-            let credentials = credentials(secret)?;
+            let credentials = match value(secret, ".dockerconfigjson").filter(|_| repository.is_registry()) {
+                Some(config) => Some(docker_credentials(secret, &config, &repository)?),
+                None => credentials(secret)?,
+            };
             repository.tls = tls(secret, ["caFile", "certFile", "keyFile"])?.unwrap_or_default();
             if credentials.is_none() && repository.tls == Tls::default() {
                 return Err(lacking(secret, "it has neither username and password nor certificates"));
@@ -38,6 +38,25 @@ impl Repository {
                 .ok_or_else(|| lacking(secret, "it has neither tls.crt and tls.key nor ca.crt"))?;
         }
         Ok(repository)
+    }
+}
+
+fn registry(spec: &HelmRepositorySpec) -> Result<Repository, Error> {
+    if spec.provider.is_some_and(|provider| provider != Provider::Generic) {
+        let why = "only generic is served: put the registry's username and password into a Secret for spec.secretRef";
+        return Err(Error::Unsupported { field: "spec.provider", why: why.to_owned() });
+    }
+    Repository::registry(&spec.url, spec.insecure)
+}
+
+fn docker_credentials(secret: &Secret, config: &[u8], registry: &Repository) -> Result<Credentials, Error> {
+    let found = DockerConfig::parse(config).and_then(|config| config.credentials(registry));
+    match found.map_err(|why| lacking(secret, &format!(".dockerconfigjson: {why}")))? {
+        Some(credentials) => Ok(credentials),
+        None => {
+            let host = registry.url().authority();
+            Err(lacking(secret, &format!("its .dockerconfigjson has no credentials for {host}")))
+        }
     }
 }
 
@@ -143,9 +162,46 @@ mod tests {
         let repository = Repository::from_spec(&spec("https://h"), None, None).unwrap();
         assert!(repository.pass_credentials);
         assert_eq!(repository.timeout.as_secs(), 90);
-        for url in ["oci://user:secret@h/x", "oci://"] {
-            let error = Repository::from_spec(&spec(url), None, None).unwrap_err();
-            assert!(error.is_terminal() && !error.to_string().contains("secret"), "{error}");
+    }
+
+    #[test]
+    fn registries() {
+        let spec = |url: &str, more: serde_json::Value| {
+            let mut spec = serde_json::json!({ "url": url, "type": "oci", "passCredentials": true });
+            spec.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+            serde_json::from_value::<HelmRepositorySpec>(spec).unwrap()
+        };
+        let none = || serde_json::json!({});
+        let answer = Repository::from_spec(&spec("oci://h:5000/x", serde_json::json!({"insecure": true})), None, None);
+        let repository = answer.unwrap();
+        assert_eq!(repository.url().as_str(), "http://h:5000/x");
+        assert!(repository.is_registry() && !repository.pass_credentials);
+
+        let config = |text: &str| secret(&[(".dockerconfigjson", text)]);
+        for (secret, expected) in [
+            (secret(&[("username", "u"), ("password", "p")]), "u/p - -"),
+            (config(r#"{"auths":{"h":{"auth":"dTpw"}}}"#), "u/p - -"),
+            (
+                config(r#"{"auths":{"g":{"auth":"dTpw"}}}"#),
+                "Secret \"s\": its .dockerconfigjson has no credentials for h",
+            ),
+            (config("{"), "Secret \"s\": .dockerconfigjson: it is no docker config: line 1, column 1"),
+        ] {
+            assert_eq!(shown(Repository::from_spec(&spec("oci://h", none()), Some(&secret), None)), expected);
+        }
+        for (url, more, expected) in [
+            ("https://h", none(), "https://h/: not a usable address: the address of a registry begins with oci://"),
+            ("oci://u:secret@", none(), "oci://: not a usable address: empty host"),
+            (
+                "oci://h",
+                serde_json::json!({"provider": "aws"}),
+                "spec.provider: only generic is served: put the registry's username and password into a Secret for \
+                 spec.secretRef",
+            ),
+        ] {
+            let error = Repository::from_spec(&spec(url, more), None, None).unwrap_err();
+            assert!(error.is_terminal());
+            assert_eq!(error.to_string(), expected);
         }
     }
 }

@@ -21,21 +21,22 @@ const BASIC: &str = "Basic dTpw"; // u:p
 
 /// A request as the server saw it.
 #[derive(Clone)]
-struct Seen {
-    path: String,
+pub(super) struct Seen {
+    pub(super) method: String,
+    pub(super) path: String,
     headers: HeaderMap,
 }
 
 impl Seen {
-    fn header(&self, name: &str) -> Option<&str> {
+    pub(super) fn header(&self, name: &str) -> Option<&str> {
         self.headers.get(name).and_then(|value| value.to_str().ok())
     }
 }
 
 /// A server that answers with a function and remembers what it was asked.
-struct Server {
-    url: String,
-    seen: Arc<Mutex<Vec<Seen>>>,
+pub(super) struct Server {
+    pub(super) url: String,
+    pub(super) seen: Arc<Mutex<Vec<Seen>>>,
     task: tokio::task::JoinHandle<()>,
 }
 
@@ -46,7 +47,7 @@ impl Drop for Server {
 }
 
 impl Server {
-    async fn start(answer: impl Fn(Seen) -> Response + Clone + Send + Sync + 'static) -> Server {
+    pub(super) async fn start(answer: impl Fn(Seen) -> Response + Clone + Send + Sync + 'static) -> Server {
         Server::slow(move |seen| std::future::ready(answer(seen)).boxed()).await
     }
 
@@ -95,7 +96,8 @@ fn router(
     let seen: Arc<Mutex<Vec<Seen>>> = Arc::default();
     let log = Arc::clone(&seen);
     let handler = move |request: Request| {
-        let one = Seen { path: request.uri().to_string(), headers: request.headers().clone() };
+        let method = request.method().to_string();
+        let one = Seen { method, path: request.uri().to_string(), headers: request.headers().clone() };
         log.lock().unwrap().push(one.clone());
         answer(one)
     };

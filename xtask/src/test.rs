@@ -141,6 +141,7 @@ fn e2e() -> Result<Outcome> {
     let mut report = |line: &str| println!("{line}");
     pintle_e2e::build_controlplane(&mut report)?;
     pintle_e2e::build_helm(&mut report)?;
+    pintle_e2e::build_registry(&mut report)?;
     // What people run: its memory is measured too. Where the charts were checked it is built already.
     let built = cargo(&["build", "--release", "--bin", "pintle"])?;
     if !matches!(built, Outcome::Passed) {

@@ -30,7 +30,11 @@ use kube::{
     api::{Patch, PatchParams},
     runtime::{controller::Action as Then, reflector::ObjectRef},
 };
-use std::{collections::BTreeSet, sync::Arc, time::Duration};
+use std::{
+    collections::BTreeSet,
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 /// The mark that keeps a HelmRelease until its release is gone.
 pub const FINALIZER: &str = "pintle.dev/release";
@@ -149,18 +153,18 @@ impl<'a> Run<'a> {
 
     async fn reconcile(mut self) -> Then {
         let result = self.outer().await;
-        let then = match result {
+        let pause = match result {
             Ok(turn) => {
                 self.live.errors = 0;
                 match turn {
-                    Turn::After(pause) => Then::requeue(pause),
-                    Turn::AwaitChange => Then::await_change(),
+                    Turn::After(pause) => Some(pause),
+                    Turn::AwaitChange => None,
                 }
             }
             Err(Trouble::Raced) => {
                 self.live.history = None;
                 self.live.operation = None;
-                Then::requeue(Duration::from_millis(50))
+                Some(Duration::from_millis(50))
             }
             Err(Trouble::Blocked(blocked)) => {
                 self.report.observed();
@@ -170,10 +174,7 @@ impl<'a> Run<'a> {
                     self.report.conditions().retrying(blocked.reason, &blocked.message);
                 }
                 self.announce(true, blocked.reason, &blocked.message).await;
-                match blocked.again {
-                    Some(_) => Then::requeue(self.pause()),
-                    None => Then::await_change(),
-                }
+                blocked.again.map(|()| self.pause())
             }
             Err(Trouble::Retry { reason, message }) => {
                 self.report.observed();
@@ -181,9 +182,13 @@ impl<'a> Run<'a> {
                 self.announce(true, reason, &message).await;
                 let labels = super::metrics::KindLabels { kind: "HelmRelease" };
                 self.ctx.metrics.reconcile_errors.get_or_create(&labels).inc();
-                Then::requeue(self.pause())
+                Some(self.pause())
             }
         };
+        let registry = self.live.registry.map(|due| due.saturating_duration_since(Instant::now()));
+        // A moment later, when its answer surely is too old.
+        let registry = registry.map(|left| left + Duration::from_millis(10));
+        let then = pause.into_iter().chain(registry).min().map_or_else(Then::await_change, Then::requeue);
         if self.release.metadata.deletion_timestamp.is_some() && self.ctx.live.existing(self.key).is_none() {
             return then;
         }
@@ -207,6 +212,7 @@ impl<'a> Run<'a> {
     }
 
     async fn outer(&mut self) -> Result<Turn, Trouble> {
+        self.live.registry = None;
         if self.release.metadata.deletion_timestamp.is_some() {
             return self.end().await;
         }
@@ -237,7 +243,7 @@ impl<'a> Run<'a> {
             let next = match &wanted {
                 Err(_) if self.rollback_to().is_some() => self.next("", self.generation()),
                 Ok(wanted) => {
-                    self.report.attempt(&wanted.version, &wanted.config_digest);
+                    self.report.attempt(&wanted.version, wanted.oci_digest.as_deref(), &wanted.config_digest);
                     self.recover_count(wanted);
                     self.next(&wanted.fingerprint, self.generation())
                 }
@@ -369,6 +375,9 @@ impl<'a> Run<'a> {
             status.failures = 0;
             status.install_failures = 0;
             status.upgrade_failures = 0;
+        }
+        if requested.is_some() && requested != status.last_handled_reconcile_at {
+            self.live.requested = Some(Instant::now());
         }
         status.last_handled_reconcile_at = requested;
     }

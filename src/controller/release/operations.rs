@@ -34,7 +34,11 @@ impl Run<'_> {
     }
 
     fn errand(&self, wanted: &Wanted) -> Errand {
-        Errand { generation: self.generation(), fingerprint: wanted.fingerprint.clone() }
+        Errand {
+            generation: self.generation(),
+            fingerprint: wanted.fingerprint.clone(),
+            oci_digest: wanted.oci_digest.clone(),
+        }
     }
 
     /// What a render needs, or the turn to take while definitions are not in force yet.
@@ -140,7 +144,7 @@ impl Run<'_> {
         let at = self.workplace(Action::Rollback, who);
         let newest = self.stored(&who.storage, newest_version).await?;
         let target = self.stored(&who.storage, target).await?;
-        let errand = Errand { generation: self.generation(), fingerprint: String::new() };
+        let errand = Errand { generation: self.generation(), fingerprint: String::new(), oci_digest: None };
         let operation = begin::rollback(&errand, &newest, &target, self.kept(), &at).await?;
         self.began(operation).await;
         Ok(())
@@ -158,7 +162,7 @@ impl Run<'_> {
             .map(|s| s.revision.version);
         let at = self.workplace(action, who);
         let newest = self.stored(&who.storage, newest_version).await?;
-        let errand = Errand { generation: self.generation(), fingerprint: String::new() };
+        let errand = Errand { generation: self.generation(), fingerprint: String::new(), oci_digest: None };
         let operation = begin::uninstall(action, &errand, newest, deployed, &at).await?;
         self.began(operation).await;
         Ok(())
