@@ -56,6 +56,8 @@ pub enum Verdict {
     Answer(u16),
     /// It does not pass; the connection ends.
     Lose,
+    /// It does not pass; every connection ends.
+    Sever,
     /// It passes; the connection ends after this many bytes of the answer.
     Cut(usize),
     /// The operator dies before it passes.
@@ -72,6 +74,8 @@ struct Shared {
     /// The process that dies.
     doomed: AtomicU32,
     end: AtomicBool,
+    /// The operator's connections, open or not.
+    clients: Mutex<Vec<TcpStream>>,
 }
 
 /// A running proxy.
@@ -104,6 +108,7 @@ impl FaultProxy {
             judge: Mutex::new(Box::new(|_| Verdict::Pass)),
             doomed: AtomicU32::new(0),
             end: AtomicBool::new(false),
+            clients: Mutex::default(),
         });
         let kubeconfig = control_plane.folder().join(format!("{name}-proxy.kubeconfig"));
         write_kubeconfig(&kubeconfig, address)?;
@@ -134,6 +139,11 @@ impl FaultProxy {
         *self.shared.judge.lock().unwrap_or_else(PoisonError::into_inner) = Box::new(judge);
     }
 
+    /// Ends all connections, the watches' among them.
+    pub fn sever(&self) {
+        self.shared.sever();
+    }
+
     /// Says which process dies at [`Verdict::DieBefore`] and [`Verdict::DieAfter`].
     pub fn doom(&self, process: u32) {
         self.shared.doomed.store(process, Ordering::Relaxed);
@@ -160,6 +170,7 @@ impl Shared {
     /// One connection: its requests one after the other.
     fn carry(&self, mut client: TcpStream) -> Result<()> {
         client.set_nodelay(true)?;
+        self.clients.lock().unwrap_or_else(PoisonError::into_inner).push(client.try_clone()?);
         let mut buffer = Vec::new();
         while let Some((call, request)) = read_request(&mut client, &mut buffer)? {
             let verdict = (self.judge.lock().unwrap_or_else(PoisonError::into_inner))(&call);
@@ -170,6 +181,10 @@ impl Shared {
                 }
                 Verdict::Lose => {
                     client.shutdown(Shutdown::Both)?;
+                    return Ok(());
+                }
+                Verdict::Sever => {
+                    self.sever();
                     return Ok(());
                 }
                 Verdict::Answer(status) => {
@@ -206,6 +221,13 @@ impl Shared {
             return Ok(());
         }
         Ok(())
+    }
+
+    fn sever(&self) {
+        for client in self.clients.lock().unwrap_or_else(PoisonError::into_inner).drain(..) {
+            // It may have ended before.
+            let _ = client.shutdown(Shutdown::Both);
+        }
     }
 
     fn kill(&self) {
@@ -271,6 +293,7 @@ fn more(client: &mut TcpStream, buffer: &mut Vec<u8>) -> Result<bool> {
 fn answer(status: u16) -> Vec<u8> {
     let reason = match status {
         409 => "Conflict",
+        410 => "Expired",
         429 => "TooManyRequests",
         503 => "ServiceUnavailable",
         _ => "InternalError",

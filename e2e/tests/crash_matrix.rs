@@ -3,11 +3,10 @@
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use pintle_e2e::{
-    DEADLINE, FaultProxy, HELMRELEASE, Namespace, Operator, OperatorOptions, Scene, Verdict, condition, is_ready,
-    wait_until,
+    DEADLINE, FaultProxy, HELMRELEASE, HookRuns, Namespace, Operator, OperatorOptions, Scene, Verdict, condition,
+    is_ready, outcome, wait_until,
 };
 use serde_json::{Value, json};
-use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
@@ -112,7 +111,7 @@ fn try_all(trial: &Trial) {
         ..OperatorOptions::default()
     };
     let mut operator = Operator::start(scene.control_plane, at.name(), options).unwrap();
-    let mut jobs = at.kubectl().watch(&["jobs", "-n", at.name()]).unwrap();
+    let mut hooks = HookRuns::watch(&at).unwrap();
 
     let mut undisturbed = None;
     let mut points = 0;
@@ -143,9 +142,9 @@ fn try_all(trial: &Trial) {
             Ok(if (trial.over)(found.as_ref()) { Ok(()) } else { Err(found.unwrap_or_default()["status"].to_string()) })
         })
         .unwrap();
-        let expected = undisturbed.get_or_insert_with(|| outcome(&at, &release));
+        let expected = undisturbed.get_or_insert_with(|| outcome(&at, &release).unwrap());
         wait_until(&format!("{} with a death at write {number} ends as without", trial.name), DEADLINE, || {
-            let found = outcome(&at, &release);
+            let found = outcome(&at, &release)?;
             Ok(if found == *expected { Ok(()) } else { Err(format!("{found:#}\ninstead of\n{expected:#}")) })
         })
         .unwrap();
@@ -170,71 +169,6 @@ fn try_all(trial: &Trial) {
     }
     assert!((1..MOST - 1).contains(&points), "{points} points");
 
-    // The mark is the last thing that the watch sees.
-    at.kubectl()
-        .apply(&json!({"apiVersion": "batch/v1", "kind": "Job", "metadata": {"name": "mark", "namespace": at.name()},
-            "spec": {"suspend": true, "template": {"spec": {"restartPolicy": "Never", "containers": [{"name": "a", "image": "b"}]}}}}).to_string())
-        .unwrap();
-    let mut ran: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
-    jobs.until(DEADLINE, |event| {
-        let metadata = &event.object["metadata"];
-        let hook = metadata["annotations"]["pintle.dev/run"].as_str().unwrap_or_default();
-        let uid = metadata["uid"].to_string();
-        ran.entry(format!("{} for {hook}", metadata["name"])).or_default().insert(uid);
-        (metadata["name"] == "mark").then_some(())
-    })
-    .unwrap();
-    let twice: Vec<_> = ran.iter().filter(|(_, runs)| runs.len() > 1).collect();
-    assert!(twice.is_empty(), "hooks that ran twice: {twice:?}");
-    eprintln!("{}: died at each of {points} writes; {} hooks ran, each once", trial.name, ran.len() - 1);
-}
-
-/// What is left of an operation, without names and times.
-fn outcome(at: &Namespace, release: &str) -> Value {
-    let found = at.find(HELMRELEASE, release).unwrap().unwrap_or_default();
-    let status = &found["status"];
-    let conditions: Vec<Value> = status["conditions"]
-        .as_array()
-        .into_iter()
-        .flatten()
-        .map(|c| json!([c["type"], c["status"], c["reason"], c["message"]]))
-        .collect();
-    let history: Vec<Value> = status["history"]
-        .as_array()
-        .into_iter()
-        .flatten()
-        .map(|s| {
-            let tests: Vec<_> =
-                s["testHooks"].as_object().into_iter().flatten().map(|(_, t)| t["phase"].clone()).collect();
-            json!([s["version"], s["status"], s["action"], s["chartVersion"], tests])
-        })
-        .collect();
-    let failures = json!([status["failures"], status["installFailures"], status["upgradeFailures"]]);
-    let helm = at.helm_json(&["history", release]).unwrap_or_default();
-    let helm: Vec<Value> = helm
-        .as_array()
-        .into_iter()
-        .flatten()
-        .map(|row| json!([row["revision"], row["status"], row["chart"], row["description"]]))
-        .collect();
-    let mut objects = Vec::new();
-    for kind in ["configmaps", "services", "deployments.apps", "poddisruptionbudgets.policy", "secrets"] {
-        for object in at.list(kind).unwrap() {
-            let name = object["metadata"]["name"].as_str().unwrap_or_default();
-            if name.contains(&format!("{release}-")) || name.contains(&format!("{release}.")) {
-                objects.push(json!([kind, name, object["data"]["greeting"], object["spec"]["template"]]));
-            }
-        }
-    }
-    let inventory = status["inventory"]["entries"].as_array().map(Vec::len);
-    let all = json!({"conditions": conditions, "history": history, "failures": failures, "helm": helm, "objects": objects,
-        "inventory": inventory, "step": status["step"], "kept": found["metadata"]["finalizers"]});
-    let mut text = all.to_string().replace(release, "RELEASE");
-    // The names of Pods are drawn by lot.
-    for pod in at.list("pods").unwrap() {
-        let name = pod["metadata"]["name"].as_str().unwrap_or_default().replace(release, "RELEASE");
-        text = text.replace(&name, "POD");
-    }
-    // Descriptions in records are of one line.
-    serde_json::from_str(&text.replace("\\n", " / ")).unwrap()
+    let ran = hooks.each_once(&at).unwrap();
+    eprintln!("{}: died at each of {points} writes; {ran} hooks ran, each once", trial.name);
 }

@@ -2,6 +2,7 @@
 
 use super::limits::LimitFlags;
 use crate::{
+    cluster::kubeconfig::Trust,
     controller::{self, Flags, context::Settings},
     release::Driver,
     source,
@@ -90,6 +91,12 @@ pub(super) struct Operator {
     /// Forbid repositories on the operator's own host; link-local and metadata addresses are never asked anyway
     #[arg(long, env = "PINTLE_NO_LOOPBACK_SOURCES")]
     no_loopback_sources: bool,
+    /// Run the programs that kubeconfigs of other clusters name for credentials (exec, auth-provider)
+    #[arg(long, env = "PINTLE_INSECURE_KUBECONFIG_EXEC")]
+    insecure_kubeconfig_exec: bool,
+    /// Let kubeconfigs of other clusters forgo TLS, or the check of the server's certificate
+    #[arg(long, env = "PINTLE_INSECURE_KUBECONFIG_TLS")]
+    insecure_kubeconfig_tls: bool,
     /// Service account for releases that name none
     #[arg(long, env = "PINTLE_DEFAULT_SERVICE_ACCOUNT")]
     default_service_account: Option<String>,
@@ -154,6 +161,11 @@ impl Operator {
                 foreign_grace: self.foreign_grace,
                 cross_namespace: !self.no_cross_namespace_refs,
                 default_service_account: self.default_service_account,
+                kubeconfig: Trust {
+                    programs: self.insecure_kubeconfig_exec,
+                    insecure_tls: self.insecure_kubeconfig_tls,
+                },
+                loopback: !self.no_loopback_sources,
                 dns: self.enable_dns,
                 render_limits: self.limits.limits(),
             },

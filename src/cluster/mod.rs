@@ -10,6 +10,7 @@ pub mod drift;
 mod error;
 pub mod expression;
 mod gate;
+pub mod kubeconfig;
 pub mod managers;
 mod manifest;
 mod merge;

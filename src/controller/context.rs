@@ -1,8 +1,11 @@
 //! What every reconcile shares.
 
-use super::{catalog::Catalog, charts::Charts, events::Events, live::Releases, metrics::Metrics};
+use super::{
+    catalog::Catalog, charts::Charts, events::Events, live::Releases, metrics::Metrics, remote::Remotes,
+    triggers::Alarm,
+};
 use crate::{
-    cluster::{self, Cluster, Watches},
+    cluster::{self, Cluster, Watches, kubeconfig},
     crd::{HelmRelease, HelmRepository},
     release::Driver,
     source::Sources,
@@ -24,6 +27,10 @@ pub struct Settings {
     pub cross_namespace: bool,
     /// The account for releases that name none; empty for the operator's own.
     pub default_service_account: Option<String>,
+    /// What kubeconfigs of other clusters may ask for.
+    pub kubeconfig: kubeconfig::Trust,
+    /// Whether other clusters and repositories may be on the operator's own host.
+    pub loopback: bool,
     /// Whether templates may ask the DNS.
     pub dns: bool,
     /// What the templates of a render may use up.
@@ -32,6 +39,8 @@ pub struct Settings {
 
 /// What every reconcile shares.
 pub struct Context {
+    /// Wakes releases.
+    pub alarm: Alarm,
     /// The API server, as the operator.
     pub cluster: Arc<Cluster>,
     /// Repositories: indices and archives.
@@ -46,6 +55,8 @@ pub struct Context {
     pub repositories: Store<HelmRepository>,
     /// Watches of deployed objects.
     pub watches: Arc<Watches>,
+    /// Other clusters that releases go to.
+    pub remotes: Remotes,
     /// What is remembered of each release.
     pub live: Releases,
     /// Events.

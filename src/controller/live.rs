@@ -1,7 +1,7 @@
 //! What the operator remembers of a release between two reconciles. All of it can be read anew from the API server; it is
 //! here so that an unchanged release costs no request, and a waiting one only those that its objects' changes call for.
 
-use super::{drift::Watchfulness, plan::Revision};
+use super::{drift::Watchfulness, plan::Revision, remote::Remote};
 use crate::{
     action::Operation,
     cluster::{
@@ -112,6 +112,8 @@ pub struct Live {
     pub requested: Option<Instant>,
     /// When the registry that the chart comes from is to be asked again: no watch tells.
     pub registry: Option<Instant>,
+    /// The cluster that the release goes to if it is another than the operator's, and the generation that names it.
+    pub remote: Option<(i64, Arc<Remote>)>,
 }
 
 /// One release's place.
@@ -144,8 +146,8 @@ pub struct Releases {
 #[derive(Default)]
 struct Inner {
     cells: HashMap<Key, Arc<Cell>>,
-    /// Storage namespace and release name → HelmRelease.
-    records: HashMap<(String, String), Key>,
+    /// Cluster (the own one has an empty name), storage namespace and release name → HelmRelease.
+    records: HashMap<(String, String, String), Key>,
     /// (kind, namespace, name) of a ConfigMap or Secret → HelmReleases that take values from it.
     values: HashMap<(&'static str, String, String), ValuesSource>,
 }
@@ -173,10 +175,15 @@ impl Releases {
     }
 
     /// Says where a release's records are and what its values are made of.
-    pub fn index(&self, key: &Key, storage_namespace: &str, release: &str, values: &[(&'static str, String)]) {
+    pub fn index(
+        &self,
+        key: &Key,
+        (home, storage_namespace, release): (&str, &str, &str),
+        values: &[(&'static str, String)],
+    ) {
         let mut inner = self.inner();
         inner.records.retain(|_, holder| holder != key);
-        inner.records.insert((storage_namespace.to_owned(), release.to_owned()), key.clone());
+        inner.records.insert((home.to_owned(), storage_namespace.to_owned(), release.to_owned()), key.clone());
         inner.values.retain(|(kind, namespace, name), source| {
             if *namespace != key.namespace || !values.iter().any(|(k, n)| k == kind && n == name) {
                 source.holders.remove(key);
@@ -211,8 +218,8 @@ impl Releases {
     }
 
     /// Whose records these are.
-    pub fn by_record(&self, storage_namespace: &str, release: &str) -> Option<Key> {
-        self.inner().records.get(&(storage_namespace.to_owned(), release.to_owned())).cloned()
+    pub fn by_record(&self, home: &str, storage_namespace: &str, release: &str) -> Option<Key> {
+        self.inner().records.get(&(home.to_owned(), storage_namespace.to_owned(), release.to_owned())).cloned()
     }
 
     /// Who takes values from this object, if this version of it is news. An object that is gone has no version.

@@ -17,6 +17,7 @@ pub mod plan;
 pub mod policy;
 pub mod post_render;
 pub mod release;
+pub mod remote;
 pub mod render_release;
 pub mod report;
 pub mod repository;
@@ -175,7 +176,9 @@ async fn lead(
     let (releases, releases_writer) = reflector::store::<HelmRelease>();
     let (repositories, repositories_writer) = reflector::store::<HelmRepository>();
     let (watches, changes) = Watches::new(cluster.clone(), Selection::default(), &flags.settings.manager);
+    let (alarm, woken) = Alarm::new();
     let ctx = Arc::new(Context {
+        alarm,
         cluster,
         sources: Arc::new(Sources::new(flags.sources)),
         catalog: Arc::default(),
@@ -184,15 +187,15 @@ async fn lead(
         repositories: repositories.clone(),
         watches: Arc::new(watches),
         live: live::Releases::default(),
+        remotes: remote::Remotes::default(),
         events: events::Events::new(client.clone()),
         metrics,
         settings: flags.settings,
     });
-    let (alarm, woken) = Alarm::new();
     let watched = watcher::Config::default().any_semantic();
 
     let release_events = {
-        let (ctx, alarm) = (ctx.clone(), alarm.clone());
+        let ctx = ctx.clone();
         watcher(scoped::<HelmRelease>(&client, flags.namespace.as_deref()), watched.clone())
             .default_backoff()
             .modify(|release| release.metadata.managed_fields = None)
@@ -206,7 +209,7 @@ async fn lead(
                 }
             })
             .touched_objects()
-            .inspect_ok(move |release| triggers::release_changed(&ctx, &alarm, release))
+            .inspect_ok(move |release| triggers::release_changed(&ctx, release))
             .inspect_err(|error| tracing::warn!(%error, "watch of HelmReleases failed, tried again"))
             // Its own status does not wake a release.
             .predicate_filter(
@@ -215,13 +218,13 @@ async fn lead(
             )
     };
     let repository_events = {
-        let (ctx, alarm) = (ctx.clone(), alarm.clone());
+        let ctx = ctx.clone();
         watcher(scoped::<HelmRepository>(&client, flags.namespace.as_deref()), watched)
             .default_backoff()
             .modify(|repository| repository.metadata.managed_fields = None)
             .reflect(repositories_writer)
             .touched_objects()
-            .inspect_ok(move |repository| triggers::repository_changed(&ctx, &alarm, repository))
+            .inspect_ok(move |repository| triggers::repository_changed(&ctx, repository))
             .inspect_err(|error| tracing::warn!(%error, "watch of HelmRepositories failed, tried again"))
     };
 
@@ -233,16 +236,16 @@ async fn lead(
         .for_each(|_| std::future::ready(()));
 
     let on_listed = {
-        let (ctx, alarm) = (ctx.clone(), alarm.clone());
-        move |key: &live::Key| triggers::repository_listed(&ctx, &alarm, key)
+        let ctx = ctx.clone();
+        move |key: &live::Key| triggers::repository_listed(&ctx, key)
     };
     let repository_controller =
         repository::run(ctx.clone(), repository_events, repositories, on_listed, stopped(stop.clone()));
 
     let background = [
-        tokio::spawn(triggers::objects(ctx.clone(), alarm.clone(), changes)),
-        tokio::spawn(triggers::secrets(ctx.clone(), alarm.clone(), client.clone())),
-        tokio::spawn(triggers::config_maps(ctx.clone(), alarm.clone(), client.clone())),
+        tokio::spawn(triggers::objects(ctx.clone(), changes)),
+        tokio::spawn(triggers::secrets(ctx.clone(), client.clone())),
+        tokio::spawn(triggers::config_maps(ctx.clone(), client.clone())),
         tokio::spawn(sweep(ctx.clone())),
     ];
     futures::join!(release_controller, repository_controller);

@@ -139,7 +139,6 @@ fn unsupported(release: &HelmRelease) -> Result<(), Blocked> {
     let spec = &release.spec;
     for (field, set) in [
         ("spec.chartRef", spec.chart_ref.is_some()),
-        ("spec.kubeConfig", spec.kube_config.is_some()),
         ("spec.chart.spec.verify", spec.chart.as_ref().is_some_and(|c| c.spec.verify.is_some())),
     ] {
         if set {

@@ -5,6 +5,7 @@ use super::{context::Context, live::Key};
 use crate::{
     cluster::Changed,
     crd::{HelmRelease, HelmRepository, conditions},
+    release::Driver,
 };
 use futures::{
     TryStreamExt,
@@ -47,26 +48,26 @@ impl Alarm {
 }
 
 /// A repository has a new index: its releases look at it.
-pub fn repository_listed(ctx: &Context, alarm: &Alarm, repository: &Key) {
+pub fn repository_listed(ctx: &Context, repository: &Key) {
     for release in ctx.releases.state() {
         let Some(chart) = &release.spec.chart else { continue };
         let source = &chart.spec.source_ref;
         let own = release.namespace().unwrap_or_default();
         if source.name == repository.name && source.namespace.as_deref().unwrap_or(&own) == repository.namespace {
-            alarm.wake(&Key { namespace: own, name: release.name_any() });
+            ctx.alarm.wake(&Key { namespace: own, name: release.name_any() });
         }
     }
 }
 
 /// A repository's own status changed: releases that wait for it say why.
-pub fn repository_changed(ctx: &Context, alarm: &Alarm, repository: &HelmRepository) {
+pub fn repository_changed(ctx: &Context, repository: &HelmRepository) {
     let key = Key { namespace: repository.namespace().unwrap_or_default(), name: repository.name_any() };
-    repository_listed(ctx, alarm, &key);
+    repository_listed(ctx, &key);
 }
 
 /// A release became ready, or changed in a way that may matter to a condition: those that depend on it and are not ready go
 /// on.
-pub fn release_changed(ctx: &Context, alarm: &Alarm, changed: &HelmRelease) {
+pub fn release_changed(ctx: &Context, changed: &HelmRelease) {
     let ready = changed.status.as_ref().is_some_and(|s| {
         s.observed_generation == changed.metadata.generation && conditions::is_true(&s.conditions, conditions::READY)
     });
@@ -79,13 +80,13 @@ pub fn release_changed(ctx: &Context, alarm: &Alarm, changed: &HelmRelease) {
         });
         let waits = release.status.as_ref().is_none_or(|s| !conditions::is_true(&s.conditions, conditions::READY));
         if depends && waits {
-            alarm.wake(&Key { namespace: own, name: release.name_any() });
+            ctx.alarm.wake(&Key { namespace: own, name: release.name_any() });
         }
     }
 }
 
 /// Objects of releases changed.
-pub async fn objects(ctx: Arc<Context>, alarm: Alarm, mut changes: mpsc::Receiver<Changed>) {
+pub async fn objects(ctx: Arc<Context>, mut changes: mpsc::Receiver<Changed>) {
     while let Some(change) = changes.recv().await {
         let Some(key) = change.release.and_then(|origin| ctx.live.by_origin(&origin)) else { continue };
         if let Some(cell) = ctx.live.existing(&key) {
@@ -95,28 +96,48 @@ pub async fn objects(ctx: Arc<Context>, alarm: Alarm, mut changes: mpsc::Receive
                 }
                 signals.changed.insert(change.object);
             });
-            alarm.wake(&key);
+            ctx.alarm.wake(&key);
         }
     }
 }
 
 /// Secrets: records of releases, and sources of values.
-pub async fn secrets(ctx: Arc<Context>, alarm: Alarm, client: Client) {
-    follow(Api::<PartialObjectMeta<Secret>>::all(client), "Secret", &ctx, &alarm).await;
+pub async fn secrets(ctx: Arc<Context>, client: Client) {
+    let api = Api::<PartialObjectMeta<Secret>>::all(client);
+    follow(api, "Secret", watcher::Config::default(), |secret, gone| changed(secret, "Secret", gone, &ctx)).await;
 }
 
 /// ConfigMaps: sources of values, and records of releases if they are kept there.
-pub async fn config_maps(ctx: Arc<Context>, alarm: Alarm, client: Client) {
-    follow(Api::<PartialObjectMeta<ConfigMap>>::all(client), "ConfigMap", &ctx, &alarm).await;
+pub async fn config_maps(ctx: Arc<Context>, client: Client) {
+    let api = Api::<PartialObjectMeta<ConfigMap>>::all(client);
+    follow(api, "ConfigMap", watcher::Config::default(), |map, gone| changed(map, "ConfigMap", gone, &ctx)).await;
 }
 
-async fn follow<K>(api: Api<PartialObjectMeta<K>>, kind: &'static str, ctx: &Context, alarm: &Alarm)
-where
+/// Records in another cluster.
+pub async fn remote_records(ctx: Arc<Context>, client: Client, home: String) {
+    let config = watcher::Config::default().labels(&format!("{}={}", RECORD_OWNER.0, RECORD_OWNER.1));
+    match ctx.settings.driver {
+        Driver::Secret => {
+            let api = Api::<PartialObjectMeta<Secret>>::all(client);
+            follow(api, "Secret", config, |record, gone| record_changed(record, gone, &home, &ctx)).await;
+        }
+        Driver::ConfigMap => {
+            let api = Api::<PartialObjectMeta<ConfigMap>>::all(client);
+            follow(api, "ConfigMap", config, |record, gone| record_changed(record, gone, &home, &ctx)).await;
+        }
+    }
+}
+
+async fn follow<K>(
+    api: Api<PartialObjectMeta<K>>,
+    kind: &'static str,
+    config: watcher::Config,
+    changed: impl Fn(&PartialObjectMeta<K>, bool),
+) where
     K: Clone + std::fmt::Debug + Send + 'static,
     PartialObjectMeta<K>: Resource<DynamicType = ()> + serde::de::DeserializeOwned,
 {
-    let config = watcher::Config::default().any_semantic();
-    let mut events = std::pin::pin!(watcher(api, config).default_backoff());
+    let mut events = std::pin::pin!(watcher(api, config.any_semantic()).default_backoff());
     loop {
         let (object, gone) = match events.try_next().await {
             Ok(Some(watcher::Event::Apply(object) | watcher::Event::InitApply(object))) => (object, false),
@@ -128,29 +149,34 @@ where
                 continue;
             }
         };
-        changed(&object, kind, gone, ctx, alarm);
+        changed(&object, gone);
     }
 }
 
-fn changed(object: &impl ResourceExt, kind: &'static str, gone: bool, ctx: &Context, alarm: &Alarm) {
-    let namespace = object.namespace().unwrap_or_default();
-    let name = object.name_any();
-    let version = object.resource_version().unwrap_or_default();
+/// A record, or what looks like one, of the cluster that is called `home`.
+fn record_changed(object: &impl ResourceExt, gone: bool, home: &str, ctx: &Context) {
     let labels = object.labels();
     if labels.get(RECORD_OWNER.0).is_some_and(|owner| owner == RECORD_OWNER.1)
         && let Some(release) = labels.get("name")
-        && let Some(key) = ctx.live.by_record(&namespace, release)
+        && let Some(key) = ctx.live.by_record(home, &object.namespace().unwrap_or_default(), release)
         && let Some(cell) = ctx.live.existing(&key)
     {
         cell.signal(|signals| {
-            signals.records.insert(name.clone(), (version.clone(), gone));
+            signals.records.insert(object.name_any(), (object.resource_version().unwrap_or_default(), gone));
         });
-        alarm.wake(&key);
+        ctx.alarm.wake(&key);
     }
+}
+
+fn changed(object: &impl ResourceExt, kind: &'static str, gone: bool, ctx: &Context) {
+    record_changed(object, gone, "", ctx);
+    let namespace = object.namespace().unwrap_or_default();
+    let name = object.name_any();
+    let version = object.resource_version().unwrap_or_default();
     for key in ctx.live.by_values(kind, &namespace, &name, if gone { "" } else { &version }) {
         if let Some(cell) = ctx.live.existing(&key) {
             cell.signal(|signals| signals.values = true);
-            alarm.wake(&key);
+            ctx.alarm.wake(&key);
         }
     }
 }

@@ -75,7 +75,7 @@ pub struct HelmReleaseSpec {
     pub chart_ref: Option<ChartRef>,
     /// How often the release is looked at even though nothing has changed. Changes are seen by watches, so this is a safety net.
     pub interval: Duration,
-    /// The cluster to install into. Default: the cluster that this object lives in. Not served yet.
+    /// The cluster to install into; the release's records are kept there too. Default: the cluster that this object lives in.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub kube_config: Option<KubeConfig>,
     /// Stops everything for this release until it is false again; deleting a suspended HelmRelease leaves the release installed.

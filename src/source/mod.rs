@@ -34,7 +34,7 @@ use archive::Archives;
 use download::{Answer, Downloads, Request, Validators};
 use flight::Flights;
 use oci::Registries;
-use reach::Reach;
+pub use reach::Reach;
 
 /// How many indexes are kept.
 const INDEXES: usize = 1024;

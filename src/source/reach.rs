@@ -9,9 +9,9 @@ use reqwest::dns::{Addrs, Name, Resolve, Resolving};
 
 /// What is reachable.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Reach {
+pub struct Reach {
     /// Whether this host itself is.
-    pub(super) loopback: bool,
+    pub loopback: bool,
 }
 
 impl Reach {
@@ -53,6 +53,16 @@ impl Reach {
         let host = url.host_str()?.trim_start_matches('[').trim_end_matches(']');
         let address: IpAddr = host.parse().ok()?;
         self.refusal(address).map(|why| (address, why))
+    }
+
+    /// Why a host may not be asked: one of the addresses that it has now is out of reach, or it has none.
+    pub async fn refusal_of_host(self, host: &str) -> Option<String> {
+        let host = host.trim_start_matches('[').trim_end_matches(']');
+        let found = match tokio::net::lookup_host((host, 0)).await {
+            Ok(found) => found,
+            Err(error) => return Some(format!("it is not known: {error}")),
+        };
+        found.into_iter().find_map(|at| self.refusal(at.ip()).map(|why| format!("{} is {why}", at.ip())))
     }
 
     /// A resolver that gives no address out of reach, so that no name leads there either, however often it changes.

@@ -3,12 +3,12 @@
 use super::{Identity, Run, Trouble};
 use crate::{
     action::{Action, drift, records},
-    cluster::{ObjectId, Watches},
+    cluster::ObjectId,
     controller::policy,
     crd::DriftMode,
 };
 use jiff::Timestamp;
-use std::collections::BTreeSet;
+use std::{collections::BTreeSet, sync::Arc};
 
 impl Run<'_> {
     pub(super) fn drift_mode(&self) -> DriftMode {
@@ -26,7 +26,7 @@ impl Run<'_> {
             return BTreeSet::new();
         }
         let shapes = newest.revision.cursor.as_ref().map(|c| c.shapes.as_slice()).unwrap_or_default();
-        let watches: &Watches = &self.ctx.watches;
+        let watches = Arc::clone(self.watches());
         self.live.drift.suspects(*version, objects, shapes, |id| watches.sight(id), Timestamp::now())
     }
 

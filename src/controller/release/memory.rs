@@ -22,6 +22,10 @@ impl Run<'_> {
         let signals = self.cell.take();
         if signals.values {
             self.live.composed = None;
+            // Found again without a request to that cluster if its kubeconfig is still the same.
+            if let Some((named, _)) = &mut self.live.remote {
+                *named = 0;
+            }
         }
         for object in signals.gone {
             self.live.drift.is_gone(object);
@@ -72,8 +76,8 @@ impl Run<'_> {
             // What has been changed while nobody looked is told by the watches when they list.
             if self.drift_mode() != DriftMode::Disabled {
                 for id in &objects {
-                    if let Some(resource) = self.ctx.cluster.known(&id.api_version, &id.kind) {
-                        self.ctx.watches.ensure(&resource);
+                    if let Some(resource) = self.target().known(&id.api_version, &id.kind) {
+                        self.watches().ensure(&resource);
                     }
                 }
             }

@@ -14,13 +14,14 @@ use super::{
     metrics::ReleaseLabels,
     plan::{self, Next, Situation},
     policy::{self, Place},
+    remote,
     report::Report,
     resolve::{self, Blocked},
     values,
 };
 use crate::{
     action::{self, Action, Holder},
-    cluster::{Cluster, ObjectId},
+    cluster::{Cluster, ObjectId, Watches},
     crd::{DeletionPolicy, HelmRelease, conditions},
     release::{Status, Storage},
 };
@@ -42,6 +43,9 @@ pub const FINALIZER: &str = "pintle.dev/release";
 const TURNS: usize = 256;
 /// First and longest pause after an error; it is never longer than the interval.
 const BACKOFF: (Duration, Duration) = (Duration::from_millis(750), Duration::from_secs(15 * 60));
+/// Longest pause where waiting costs something: an operation is under way, whose time runs, or nobody was told how things
+/// stand. An API server that was away for a minute is met again soon after it is back.
+const SOON: Duration = Duration::from_secs(10);
 
 /// Annotations that ask for something, ours and Flux's.
 const REQUESTED_AT: [&str; 2] = ["pintle.dev/requestedAt", "reconcile.fluxcd.io/requestedAt"];
@@ -125,6 +129,9 @@ pub async fn reconcile(release: Arc<HelmRelease>, ctx: Arc<Context>) -> Result<T
 
 /// As whom a release is worked on, and where its records are.
 struct Identity {
+    /// The operator's own cluster: where values and dependencies are.
+    own: Arc<Cluster>,
+    /// Where the release goes.
     cluster: Arc<Cluster>,
     storage: Storage,
 }
@@ -141,6 +148,10 @@ struct Run<'a> {
     place: Place,
     /// Objects that somebody may have changed, as of the last plan.
     suspects: BTreeSet<ObjectId>,
+    /// The pause after this reconcile's error, which counts once.
+    paused: Option<Duration>,
+    /// An operation is under way, whose time runs.
+    soon: bool,
 }
 
 impl<'a> Run<'a> {
@@ -148,7 +159,8 @@ impl<'a> Run<'a> {
         let report = Report::new(release, live, Timestamp::now());
         let holder =
             Holder { namespace: key.namespace.clone(), name: key.name.clone(), uid: release.uid().unwrap_or_default() };
-        Self { release, ctx, key, cell, live, report, holder, place: policy::place(release), suspects: BTreeSet::new() }
+        let (place, suspects) = (policy::place(release), BTreeSet::new());
+        Self { release, ctx, key, cell, live, report, holder, place, suspects, paused: None, soon: false }
     }
 
     async fn reconcile(mut self) -> Then {
@@ -194,7 +206,7 @@ impl<'a> Run<'a> {
         }
         if let Err(error) = self.report.write(self.release, self.live, self.ctx).await {
             tracing::warn!(namespace = %self.key.namespace, name = %self.key.name, %error, "status could not be written");
-            return Then::requeue(self.pause());
+            return Then::requeue(self.pause().min(SOON));
         }
         let ready = conditions::is_true(&self.report.status.conditions, conditions::READY);
         let labels = ReleaseLabels { namespace: self.key.namespace.clone(), name: self.key.name.clone() };
@@ -204,11 +216,16 @@ impl<'a> Run<'a> {
 
     /// The pause after an error: doubled with each in a row.
     fn pause(&mut self) -> Duration {
+        if let Some(paused) = self.paused {
+            return paused;
+        }
         self.live.errors += 1;
         let factor = 1_u32 << (self.live.errors - 1).min(16);
         let interval = policy::duration(Some(&self.release.spec.interval)).and_then(|i| Duration::try_from(i).ok());
-        let longest = interval.unwrap_or(BACKOFF.1).clamp(BACKOFF.0, BACKOFF.1);
-        (BACKOFF.0 * factor).min(longest)
+        let longest = if self.soon { SOON } else { interval.unwrap_or(BACKOFF.1) };
+        let paused = (BACKOFF.0 * factor).min(longest.clamp(BACKOFF.0, BACKOFF.1));
+        self.paused = Some(paused);
+        paused
     }
 
     async fn outer(&mut self) -> Result<Turn, Trouble> {
@@ -222,10 +239,8 @@ impl<'a> Run<'a> {
         if self.release.spec.suspend {
             return Ok(Turn::AwaitChange);
         }
-        let references: Vec<(&'static str, String)> =
-            self.release.spec.values_from.iter().map(|r| (values::kind(r), r.name.clone())).collect();
-        self.ctx.live.index(self.key, &self.place.storage_namespace, &self.place.name, &references);
-        let who = self.identity()?;
+        self.absorb();
+        let who = self.identity().await?;
         self.requests();
         for _ in 0..TURNS {
             self.absorb();
@@ -238,7 +253,7 @@ impl<'a> Run<'a> {
                 Some(revision) => {
                     Err(Blocked::until_change("RollbackPending", format!("revision {revision} is asked for")))
                 }
-                None => resolve::resolve(self.release, self.ctx, self.live, &who.cluster).await,
+                None => resolve::resolve(self.release, self.ctx, self.live, &who.own).await,
             };
             let next = match &wanted {
                 Err(_) if self.rollback_to().is_some() => self.next("", self.generation()),
@@ -325,10 +340,63 @@ impl<'a> Run<'a> {
         self.release.metadata.generation.unwrap_or_default()
     }
 
-    fn identity(&self) -> Result<Identity, Trouble> {
-        let cluster = self.ctx.identity(self.release)?;
+    /// As whom and where. What is watched for the release is said before anything is asked.
+    async fn identity(&mut self) -> Result<Identity, Trouble> {
+        let spec = &self.release.spec;
+        let values = spec.values_from.iter().map(|r| (values::kind(r), r.name.clone()));
+        let kubeconfig =
+            spec.kube_config.iter().filter_map(|k| k.secret_ref.as_ref()).map(|s| ("Secret", s.name.clone()));
+        let sources: Vec<(&'static str, String)> = values.chain(kubeconfig).collect();
+        let place = &self.place;
+        let index = |home: &str| {
+            self.ctx.live.index(self.key, (home, &place.storage_namespace, &place.name), &sources);
+        };
+        let own = self.ctx.identity(self.release)?;
+        if spec.kube_config.is_none() {
+            index("");
+        }
+        let generation = self.generation();
+        if self.live.remote.as_ref().is_none_or(|(named, _)| *named != generation) {
+            if spec.kube_config.is_some() {
+                index("?");
+            }
+            let remote = remote::reach(self.release, self.ctx, &own).await.map_err(Trouble::Blocked)?;
+            let before = self.live.remote.take();
+            let same = match (&before, &remote) {
+                (Some((_, before)), Some(remote)) => Arc::ptr_eq(before, remote),
+                (None, None) => true,
+                _ => false,
+            };
+            // What is remembered is of another cluster, or of another watch of it.
+            if !same {
+                self.live.history = None;
+                self.live.operation = None;
+                self.live.inventory = None;
+            }
+            self.live.remote = remote.map(|remote| (generation, remote));
+        }
+        let cluster = match &self.live.remote {
+            None => own.clone(),
+            Some((_, remote)) => {
+                index(&remote.home);
+                match &spec.service_account_name {
+                    Some(account) => remote.cluster.as_service_account(&self.key.namespace, account)?,
+                    None => remote.cluster.clone(),
+                }
+            }
+        };
         let storage = Storage::new(cluster.clone(), &self.place.storage_namespace, self.ctx.settings.driver);
-        Ok(Identity { cluster, storage })
+        Ok(Identity { own, cluster, storage })
+    }
+
+    /// The watches of the cluster that the release goes to.
+    fn watches(&self) -> &Arc<Watches> {
+        self.live.remote.as_ref().map_or(&self.ctx.watches, |(_, remote)| &remote.watches)
+    }
+
+    /// That cluster under the operator's own name there.
+    fn target(&self) -> &Arc<Cluster> {
+        self.live.remote.as_ref().map_or(&self.ctx.cluster, |(_, remote)| &remote.cluster)
     }
 
     /// Whether the spec has changed since this reconcile began.
@@ -392,7 +460,7 @@ impl<'a> Run<'a> {
         if spec.suspend || spec.deletion_policy == Some(DeletionPolicy::Orphan) {
             return self.let_go().await;
         }
-        let who = self.identity()?;
+        let who = self.identity().await?;
         for _ in 0..TURNS {
             self.absorb();
             self.remember(&who.storage).await?;

@@ -25,7 +25,7 @@ impl Run<'_> {
         Workplace {
             cluster: who.cluster.clone(),
             storage: who.storage.clone(),
-            watches: self.ctx.watches.clone(),
+            watches: self.watches().clone(),
             holder: self.holder.clone(),
             manager: self.ctx.settings.manager.clone(),
             options: policy::options(&self.release.spec, action),
@@ -239,7 +239,9 @@ impl Run<'_> {
                 Ok(None)
             }
             Err(error) => {
-                self.live.operation = Some(operation);
+                // A write that failed leaves open which of the two, memory or record, is ahead: the record is read again.
+                self.live.history = None;
+                self.soon = true;
                 Err(error.into())
             }
         }

@@ -79,7 +79,7 @@ impl Run<'_> {
     /// The objects of a revision, for the inventory; a kind that is unknown by now is left out.
     pub(super) async fn objects(&self, stored: &Stored) -> Vec<crate::cluster::ObjectId> {
         // The record was applied before, so that it can be read; at worst the inventory stays empty.
-        let targets = action::objects::targets(&stored.record, &self.ctx.cluster).await.unwrap_or_default();
+        let targets = action::objects::targets(&stored.record, self.target()).await.unwrap_or_default();
         targets.into_iter().map(|target| target.id).collect()
     }
 
