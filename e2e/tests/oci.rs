@@ -58,7 +58,14 @@ fn a_release_follows_the_tags() {
     assert_eq!(status["lastAttemptedRevisionDigest"], first.as_str());
     assert_eq!(status["history"][0]["ociDigest"], first.as_str());
 
+    // One that looks for itself, again and again.
+    let chart = json!({"chart": "hello", "version": "1.x", "interval": "2s", "sourceRef": {"kind": "HelmRepository", "name": "charts"}});
+    at.put_release("watchful", "hello", "1.x", &json!({"chart": {"spec": chart}})).unwrap();
+    at.until_runs("watchful", "hello@1.0.0", 1).unwrap();
+
     let second = registry.push(&hello("1.1.0")).unwrap();
+    at.until_runs("watchful", "hello@1.1.0", 2).unwrap();
+    assert_eq!(at.object(HELMRELEASE, "hello").unwrap()["status"]["chart"], "hello@1.0.0");
     at.request(HELMRELEASE, "hello").unwrap();
     at.until_runs("hello", "hello@1.1.0", 2).unwrap();
     let status = at.object(HELMRELEASE, "hello").unwrap()["status"].clone();
@@ -151,6 +158,14 @@ fn template_does_with_registries_what_helm_does() {
     std::fs::write(folder.join("Chart.yaml"), metadata).unwrap();
     let parent = folder.display().to_string();
 
+    // One whose version is no tag as it is.
+    let built = scene.control_plane.folder().join("built");
+    std::fs::create_dir_all(built.join("templates")).unwrap();
+    std::fs::write(built.join("Chart.yaml"), "apiVersion: v2\nname: built\nversion: 0.1.0+build.7\n").unwrap();
+    std::fs::write(built.join("templates/a.yaml"), "a: {{ .Chart.Version }}\n").unwrap();
+    registry.push(&package(&built).unwrap()).unwrap();
+    let built = format!("{}/built", registry.url());
+
     let chart = format!("{}/hello", registry.url());
     let (tagged, pinned) = (format!("{chart}:1.0.0"), format!("{chart}@{digest}"));
     let both = format!("{chart}:1.1.0@{digest}");
@@ -171,6 +186,11 @@ fn template_does_with_registries_what_helm_does() {
             &[&pinned],
             &[&both],
             &[&format!("{chart}-none"), "--version", "1.0.0"],
+            &[&built],
+            &[&built, "--version", "0.1.0+build.7"],
+            &[&built, "--version", "0.1.0+build.8"],
+            &[&format!("{built}:0.1.0_build.7")],
+            &["hello", "--repo", &registry.url()],
         ] {
             let args = [args, &["--plain-http"], if logged_in { &[] } else { &who[..] }].concat();
             let (theirs, ours) = (template(&helm, &registry, &args), template(&pintle, &registry, &args));

@@ -125,6 +125,7 @@ fn repositories_of_others_and_hosts_out_of_reach() {
         ("metadata", "http://169.254.169.254/latest/meta-data/", "link-local"),
         ("mapped", "http://[::ffff:169.254.169.254]/", "link-local"),
         ("azure", "http://168.63.129.16/", "metadata"),
+        ("registry", "oci://169.254.169.254/charts", "link-local"),
     ] {
         at.put_repository(name, &json!({"url": url, "interval": "10m"})).unwrap();
         let message = until_repository(&at, name, "URLInvalid");

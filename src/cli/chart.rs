@@ -65,6 +65,12 @@ impl ChartFlags {
     /// Helm's text where helm has one.
     pub(super) fn load(&self, reference: &str) -> Result<Chart, Failure> {
         if let Some(repo) = &self.repo {
+            if let Err(error @ source::Error::NoIndex { .. }) = Repository::new(repo) {
+                let why = "failed to perform \"FetchReference\" on source: invalid reference";
+                let text = format!("looks like {repo:?} is not a valid chart repository or cannot be reached: {why}");
+                let diagnosis = Diagnosis::default().with(Hint::Text(error.to_string()));
+                return Err(Failure { diagnosis: Some(Box::new(diagnosis)), ..Failure::from(text) });
+            }
             let repository = self.repository(repo)?;
             return self.of_index(&repository, reference);
         }

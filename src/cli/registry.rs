@@ -21,6 +21,12 @@ use std::{
 /// Bytes of a file of credentials, and of the answer of a program that knows some.
 const MAX_CONFIG: u64 = 4 << 20;
 
+/// What helm says of an underscore where a version may have a plus.
+const UNDERSCORE: &str = "OCI artifact references (e.g. tags) do not support the plus sign (+). To support
+storing semantic versions, Helm adopts the convention of changing plus (+) to
+an underscore (_) in chart version tags when pushing to a registry and back to
+a plus (+) when pulling from a registry.";
+
 /// Loads the chart that a reference means.
 ///
 /// # Errors
@@ -74,9 +80,13 @@ pub(super) fn load_range(registry: &Repository, name: &str, range: &str) -> Resu
 
 fn tell(reference: &Reference, tagged: &Tagged) {
     let name = reference.address.trim_start_matches("oci://");
-    let version = &tagged.entry.version;
-    let at = if version.is_empty() { format!("@sha256:{}", tagged.manifest) } else { format!(":{version}") };
-    eprintln!("Pulled: {name}{at}\nDigest: sha256:{}", tagged.manifest);
+    let tag = tagged.entry.version.replace('+', "_");
+    let at = if tag.is_empty() { format!("@sha256:{}", tagged.manifest) } else { format!(":{tag}") };
+    let pulled = format!("{name}{at}");
+    eprintln!("Pulled: {pulled}\nDigest: sha256:{}", tagged.manifest);
+    if pulled.contains('_') {
+        eprintln!("{pulled} contains an underscore.\n\n{UNDERSCORE}");
+    }
 }
 
 /// Helm's text where helm has one, with more below it.

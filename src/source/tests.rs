@@ -51,7 +51,9 @@ impl Server {
         Server::slow(move |seen| std::future::ready(answer(seen)).boxed()).await
     }
 
-    async fn slow(answer: impl Fn(Seen) -> BoxFuture<'static, Response> + Clone + Send + Sync + 'static) -> Server {
+    pub(super) async fn slow(
+        answer: impl Fn(Seen) -> BoxFuture<'static, Response> + Clone + Send + Sync + 'static,
+    ) -> Server {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let url = format!("http://{}", listener.local_addr().unwrap());
         let (seen, router) = router(answer);

@@ -5,8 +5,13 @@ use std::time::Duration;
 
 use serde::Deserialize;
 
+use super::manifest::place_of;
+
 /// How long a token lives when its server does not say, and at least.
 const LIFE: Duration = Duration::from_secs(60);
+
+/// How long a token may be, in bytes.
+const TOKEN: usize = 64 << 10;
 
 /// What a registry wants to see.
 #[derive(Debug, PartialEq, Eq)]
@@ -104,8 +109,12 @@ struct Answer {
 /// # Errors
 /// What the answer lacks.
 pub(super) fn token(answer: &[u8]) -> Result<(String, Duration), String> {
-    let answer: Answer = serde_json::from_slice(answer).map_err(|error| format!("no token came: {error}"))?;
+    let answer: Answer =
+        serde_json::from_slice(answer).map_err(|error| format!("no token came: {}", place_of(&error)))?;
     let token = answer.token.filter(|t| !t.is_empty()).or(answer.access_token).filter(|t| !t.is_empty());
+    if token.as_ref().is_some_and(|token| token.len() > TOKEN) {
+        return Err(format!("its token is longer than {TOKEN} bytes"));
+    }
     let life = answer.expires_in.and_then(|seconds| Duration::try_from_secs_f64(seconds).ok()).unwrap_or(LIFE);
     Ok((token.ok_or("no token came")?, life.clamp(LIFE, 60 * LIFE)))
 }
@@ -153,6 +162,22 @@ mod tests {
             let got = token(answer.as_bytes()).map(|(token, life)| (token, life.as_secs()));
             assert_eq!(got, expected, "{answer}");
         }
-        assert!(token(b"<html>").is_err());
+        assert_eq!(token(b"<html>").unwrap_err(), "no token came: line 1, column 1");
+        assert_eq!(token(br#"{"token":["secret"]}"#).unwrap_err(), "no token came: line 1, column 9");
+        let long = format!(r#"{{"token":"{}"}}"#, "t".repeat(TOKEN + 1));
+        assert_eq!(token(long.as_bytes()).unwrap_err(), "its token is longer than 65536 bytes");
+    }
+
+    #[test]
+    fn any_header_can_be_read() {
+        let symbols = ["Bearer", "realm", "=", "\"", "\\", ",", " ", "é"];
+        let length = 6;
+        for number in 0..symbols.len().pow(length) {
+            let header: String =
+                (0..length).map(|at| symbols[number / symbols.len().pow(at) % symbols.len()]).collect();
+            if let Some(Challenge::Bearer { realm, .. }) = choose([header.as_str()].into_iter()) {
+                assert!(header.contains(&realm) || header.contains('\\'), "{header}");
+            }
+        }
     }
 }

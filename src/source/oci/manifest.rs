@@ -60,7 +60,7 @@ struct Descriptor {
 /// Why it is no chart.
 pub(super) fn read(bytes: &[u8]) -> Result<Manifest, String> {
     let document: Document =
-        serde_json::from_slice(bytes).map_err(|error| format!("its manifest cannot be read: {error}"))?;
+        serde_json::from_slice(bytes).map_err(|error| format!("its manifest cannot be read: {}", place_of(&error)))?;
     if let Some(manifests) = document.manifests {
         let (mut charts, others): (Vec<_>, Vec<_>) = manifests.iter().partition(|m| m.artifact_type == CONFIG);
         charts.extend(others);
@@ -69,15 +69,26 @@ pub(super) fn read(bytes: &[u8]) -> Result<Manifest, String> {
     }
     let kind = document.config.map(|config| config.media_type).unwrap_or_default();
     if kind != CONFIG {
-        return Err(format!("its config is {kind:?}, not {CONFIG:?}"));
+        return Err(format!("its config is {:?}, not {CONFIG:?}", shortened(&kind)));
     }
     let layers = document.layers.unwrap_or_default();
     let Some(layer) = LAYERS.iter().find_map(|kind| layers.iter().find(|layer| layer.media_type == *kind)) else {
         return Err(format!("it has no layer of type {:?}", LAYERS[0]));
     };
-    let digest = sha256(&layer.digest).ok_or_else(|| format!("the digest {:?} is no SHA-256", layer.digest))?;
+    let digest =
+        sha256(&layer.digest).ok_or_else(|| format!("the digest {:?} is no SHA-256", shortened(&layer.digest)))?;
     let size = u64::try_from(layer.size).map_err(|_| "its size is negative".to_owned())?;
     Ok(Manifest::Chart(Blob { digest, size }))
+}
+
+/// Where JSON is not as it should be. What is there instead is the server's, of any length, and may be a secret.
+pub(super) fn place_of(error: &serde_json::Error) -> String {
+    format!("line {}, column {}", error.line(), error.column())
+}
+
+/// As much of a server's text as a message can take.
+fn shortened(text: &str) -> String {
+    text.chars().take(100).collect()
 }
 
 /// A digest as registries write it.
@@ -115,17 +126,9 @@ mod tests {
                 manifest(CONFIG, &layer(LAYERS[0]).replace("sha256:", "sha512:")),
                 no(&format!("the digest \"sha512:{digest}\" is no SHA-256")),
             ),
-            (
-                manifest(CONFIG, &layer(LAYERS[0]).replace('7', "-1").replace("-1", "7")),
-                Ok(Manifest::Chart(Blob { digest, size: 7 })),
-            ),
+            (manifest(CONFIG, &layer(LAYERS[0]).replace(":7}", ":-7}")), no("its size is negative")),
             ("{}".to_owned(), no("its config is \"\", not \"application/vnd.cncf.helm.config.v1+json\"")),
-            (
-                "[]".to_owned(),
-                no(
-                    "its manifest cannot be read: invalid length 0, expected struct Document with 3 elements at line 1 column 2",
-                ),
-            ),
+            ("[]".to_owned(), no("its manifest cannot be read: line 1, column 2")),
         ] {
             assert_eq!(read(text.as_bytes()), expected, "{text}");
         }

@@ -129,37 +129,26 @@ impl Sources {
         {
             return known.told(age);
         }
-        let shared = Arc::clone(&self.shared);
-        let (asked, chart, range) = (repository.clone(), chart.to_owned(), range.to_owned());
-        let look = || async move {
-            let before = lock(&shared.registries.answers).get(&key).cloned();
-            let known = before.as_ref().and_then(Known::chart).cloned();
-            let times = before.map_or(0, |before| before.answer.err().map_or(0, |failed| failed.times));
-            let now = Instant::now();
-            let exact = Version::parse_strict(&range).is_ok();
-            let look = shared.look(&asked, &chart, &range, exact, known.as_deref());
-            let answer = match tokio::time::timeout(asked.timeout, look).await {
-                Ok(answer) => answer,
-                Err(_) => Err(Error::Timeout { url: asked.address(), after: asked.timeout }),
-            };
-            let answer = match (answer, known) {
-                (Ok(found), Some(known)) if *known == found => Ok(known),
-                (Ok(found), _) => Ok(Arc::new(found)),
-                (Err(error), before) => {
-                    if before.is_some() && error.is_outage() {
-                        tracing::warn!(%error, chart, range, "a registry cannot be asked: what it said before holds on");
-                    }
-                    Err(Failed { error, times: times.saturating_add(1), before })
-                }
-            };
-            let known = Known { asked: now, answered: Instant::now(), answer };
-            shared.remember(key, known.clone());
-            known
+        let ask = async || {
+            let (shared, asked) = (Arc::clone(&self.shared), repository.clone());
+            let (chart, range) = (chart.to_owned(), range.to_owned());
+            self.shared
+                .registries
+                .flights
+                .run(key, || async move { shared.ask(key, &asked, &chart, &range).await })
+                .await
         };
-        let url = repository.address();
-        match self.shared.registries.flights.run(key, look).await {
+        let mut known = ask().await;
+        if known.as_ref().is_some_and(|known| age.since.is_some_and(|since| known.asked < since)) {
+            // The answer that was waited for was to a question of before that moment.
+            known = ask().await;
+        }
+        match known {
             Some(known) => known.told(age),
-            None => Told { chart: Err(Error::Abandoned { url }), until: Instant::now() + RETRY.0 },
+            None => {
+                let error = Error::Abandoned { url: repository.address() };
+                Told { chart: Err(error), until: Instant::now() + RETRY.0 }
+            }
         }
     }
 
@@ -202,6 +191,33 @@ impl Shared {
             oldest.map(|key| answers.remove(&key));
         }
         answers.insert(key, known);
+    }
+
+    /// Asks, and remembers what came of it.
+    async fn ask(self: Arc<Self>, key: Sha256, repository: &Repository, chart: &str, range: &str) -> Known {
+        let before = lock(&self.registries.answers).get(&key).cloned();
+        let known = before.as_ref().and_then(Known::chart).cloned();
+        let times = before.map_or(0, |before| before.answer.err().map_or(0, |failed| failed.times));
+        let asked = Instant::now();
+        let exact = Version::parse_strict(range).is_ok();
+        let look = self.look(repository, chart, range, exact, known.as_deref());
+        let answer = match tokio::time::timeout(repository.timeout, look).await {
+            Ok(answer) => answer,
+            Err(_) => Err(Error::Timeout { url: repository.address(), after: repository.timeout }),
+        };
+        let answer = match (answer, known) {
+            (Ok(found), Some(known)) if *known == found => Ok(known),
+            (Ok(found), _) => Ok(Arc::new(found)),
+            (Err(error), before) => {
+                if before.is_some() && error.is_outage() {
+                    tracing::warn!(%error, chart, range, "a registry cannot be asked: what it said before holds on");
+                }
+                Err(Failed { error, times: times.saturating_add(1), before })
+            }
+        };
+        let known = Known { asked, answered: Instant::now(), answer };
+        self.remember(key, known.clone());
+        known
     }
 
     /// Asks which version a range means, or for the very tag if it is to be `exact`; and for its manifest unless that is known.

@@ -17,7 +17,8 @@ use super::super::error::Error;
 use super::super::repository::{Repository, redact};
 use super::super::{Settings, lock};
 use super::challenge::{self, Challenge};
-use super::manifest::{self, Blob, Manifest};
+use super::manifest::{self, Blob, Manifest, place_of};
+use super::reference::is_tag;
 
 /// Bytes of a manifest, a page of tags, or a token.
 const DOCUMENT: u64 = 4 << 20;
@@ -27,7 +28,7 @@ const PAGE: usize = 1000;
 const PAGES: usize = 100;
 const TAGS: usize = 50_000;
 /// How many registries' tokens are kept.
-const PASSES: usize = 4096;
+const PASSES: usize = 1024;
 /// The header that tells a manifest's digest.
 const DIGEST: HeaderName = HeaderName::from_static("docker-content-digest");
 
@@ -73,9 +74,10 @@ impl Place<'_> {
             }
             let next = hop.response.headers().get(LINK).and_then(|link| next_of(link.to_str().ok()?, &url));
             let bytes = self.body(hop, &request).await?;
-            let page: Page = serde_json::from_slice(&bytes)
-                .map_err(|error| self.unusable(&url, format!("its list of tags cannot be read: {error}")))?;
-            tags.extend(page.tags.unwrap_or_default());
+            let page: Page = serde_json::from_slice(&bytes).map_err(|error| {
+                self.unusable(&url, format!("its list of tags cannot be read: {}", place_of(&error)))
+            })?;
+            tags.extend(page.tags.unwrap_or_default().into_iter().filter(|tag| is_tag(tag)));
             if tags.len() > TAGS {
                 break;
             }

@@ -7,6 +7,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
+use futures::FutureExt;
 
 use super::super::tests::{Seen, Server};
 use super::super::{Credentials, Settings};
@@ -176,6 +177,36 @@ async fn one_question_for_all_who_want_the_same() {
     let first = told[0].chart.clone().unwrap();
     assert!(told.iter().all(|told| Arc::ptr_eq(told.chart.as_ref().unwrap(), &first)));
     assert_eq!(asked(&server), ["GET manifests/1.0.0"]);
+}
+
+#[tokio::test]
+async fn who_asks_later_gets_no_earlier_answer() {
+    let content = Content::of(&["1.0.0"]);
+    let (open, gate) = tokio::sync::watch::channel(false);
+    let (arrived, mut arrivals) = tokio::sync::mpsc::unbounded_channel();
+    let server = Server::slow(move |seen| {
+        let (answer, mut gate, arrived) = (content.answer(&seen), gate.clone(), arrived.clone());
+        async move {
+            arrived.send(()).unwrap();
+            gate.wait_for(|open| *open).await.unwrap();
+            answer
+        }
+        .boxed()
+    })
+    .await;
+    let (sources, repository) = (sources(), at(&server));
+    let later = async {
+        arrivals.recv().await.unwrap();
+        let asked = sources.tagged(&repository, "web", "1.0.0", Age { since: Some(Instant::now()), ..LONG });
+        let open = async {
+            tokio::task::yield_now().await;
+            open.send(true).unwrap();
+        };
+        tokio::join!(asked, open).0
+    };
+    let (first, later) = tokio::join!(sources.tagged(&repository, "web", "1.0.0", LONG), later);
+    assert!(Arc::ptr_eq(&first.chart.unwrap(), &later.chart.unwrap()));
+    assert_eq!(asked(&server), ["GET manifests/1.0.0", "HEAD manifests/1.0.0"]);
 }
 
 #[tokio::test]
