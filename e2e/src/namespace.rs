@@ -32,6 +32,12 @@ impl Namespace {
         Ok(Self { name: name.to_owned(), kubectl, helm: helm.to_owned() })
     }
 
+    /// The same namespace for whoever uses another helm.
+    #[must_use]
+    pub fn with_helm(&self, helm: &Path) -> Self {
+        Self { helm: helm.to_owned(), ..self.clone() }
+    }
+
     /// Its name.
     #[must_use]
     pub fn name(&self) -> &str {

@@ -15,6 +15,7 @@ use crate::binary::root;
 
 const KUBERNETES: &str = "v1.36.3";
 const HELM: &str = "v4.3.1";
+const HELM3: &str = "v3.22.0";
 
 /// A Go module of this project, and what is built from it.
 struct Module {
@@ -42,6 +43,14 @@ const HELM_ITSELF: Module = Module {
     sources: &["go.mod", "go.sum", "signing-key/main.go"],
     packages: &["tool"],
     what: "Helm, which results are compared with,",
+};
+
+const HELM_3: Module = Module {
+    name: "helm3",
+    folder: "e2e/helm3",
+    sources: &["go.mod", "go.sum"],
+    packages: &["tool"],
+    what: "Helm 3, whose releases are taken over,",
 };
 
 const HELM_ENGINE: Module = Module {
@@ -105,6 +114,12 @@ pub fn build_controlplane(report: &mut dyn FnMut(&str)) -> Result<ControlPlaneTo
 pub fn build_helm(report: &mut dyn FnMut(&str)) -> Result<PathBuf> {
     let flags = format!("-s -w -X helm.sh/helm/v4/internal/version.version={HELM}");
     Ok(build(&HELM_ITSELF, &flags, report)?.join("helm"))
+}
+
+/// Helm 3, which many releases were made with. Answers the program's path.
+pub fn build_helm3(report: &mut dyn FnMut(&str)) -> Result<PathBuf> {
+    let flags = format!("-s -w -X helm.sh/helm/v3/internal/version.version={HELM3}");
+    Ok(build(&HELM_3, &flags, report)?.join("helm"))
 }
 
 /// Helm's loader and engine alone, as a program that measures itself. Answers its path.

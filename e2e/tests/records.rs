@@ -65,6 +65,9 @@ async fn helm_and_pintle_read_each_others_records() {
     writers_exclude_each_other(&cluster).await;
     configmaps_work_too(&helm, &cluster).await;
     history_is_pruned(&cluster).await;
+    for driver in [Driver::Secret, Driver::ConfigMap] {
+        large_charts_are_put_aside(&plane, &cluster, driver).await;
+    }
 }
 
 async fn helms_records_come_back_equal(plane: &ControlPlane, helm: &Helm, cluster: &Arc<Cluster>) {
@@ -219,4 +222,85 @@ async fn history_is_pruned(cluster: &Arc<Cluster>) {
     assert_eq!(storage.prune("long", 3).await.unwrap(), [2, 3]);
     let left: Vec<_> = storage.entries("long").await.unwrap().iter().map(|entry| entry.revision).collect();
     assert_eq!(left, [5, 4, 1]);
+}
+
+/// Text that does not pack.
+fn noise(length: usize) -> String {
+    let mut state = 0x2545_f491_4f6c_dd1d_u64;
+    let letter = || {
+        state ^= state << 13;
+        state ^= state >> 7;
+        state ^= state << 17;
+        char::from(b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/"[(state >> 20) as usize % 64])
+    };
+    std::iter::repeat_with(letter).take(length).collect()
+}
+
+async fn large_charts_are_put_aside(plane: &ControlPlane, cluster: &Arc<Cluster>, driver: Driver) {
+    let storage = Storage::new(Arc::clone(cluster), "shop", driver);
+    let kind = if driver == Driver::Secret { "secret" } else { "configmap" };
+    let chart = serde_json::json!({
+        "metadata": {"name": "big", "version": "1.0.0"}, "values": {"a": 1}, "schema": null,
+        "templates": [{"name": "templates/a.yaml", "data": "YQ=="}],
+        "files": [{"name": "a.bin", "data": noise(3_000_000)}],
+    });
+    let record = Record {
+        name: "big".to_owned(),
+        namespace: "shop".to_owned(),
+        version: 1,
+        chart: pintle::release::RawChart::from_json(&chart).unwrap(),
+        manifest: "---\n".to_owned(),
+        ..Record::default()
+    };
+    let parts = || -> Vec<String> {
+        let list = plane.admin().get(&[kind, "-n", "shop", "-l", "pintle.dev/record-part-of=big"]).unwrap();
+        let name = |object: &Value| object["metadata"]["name"].as_str().unwrap().to_owned();
+        list["items"].as_array().unwrap().iter().map(name).collect()
+    };
+    // What a write left that was interrupted before the record; and what another writer is about to name.
+    for (name, revision) in [("stray", 1), ("coming", 2)] {
+        let object = serde_json::json!({
+            "apiVersion": "v1", "kind": if driver == Driver::Secret { "Secret" } else { "ConfigMap" },
+            "metadata": {"name": format!("sh.helm.release.v1.big.v{revision}.{name}.0"), "namespace": "shop", "labels": {
+                "pintle.dev/record-part-of": "big", "pintle.dev/record-part-revision": revision.to_string()}},
+        });
+        plane.admin().apply(&object.to_string()).unwrap();
+    }
+    let first = storage.create(&record, &Annotations::new()).await.unwrap();
+    let found = parts();
+    assert!(!found.iter().any(|name| name.contains("stray")) && found.iter().any(|name| name.contains("coming")));
+    let parsed = |chart: &pintle::release::RawChart| serde_json::from_str::<Value>(chart.json()).unwrap();
+    assert_eq!(parsed(&first.record.chart)["files"], Value::Null);
+    assert_eq!(parsed(&storage.whole(&first).await.unwrap().chart), chart);
+
+    // Written again it keeps its parts, whatever else changes.
+    let mut again = Record::clone(&first.record);
+    again.info.status = Status::Deployed;
+    storage.update(&first, &again, &Annotations::new()).await.unwrap();
+    let read = storage.get("big", 1).await.unwrap();
+    assert_eq!(parsed(&storage.whole(&read).await.unwrap().chart), chart);
+    assert_eq!(parts(), found);
+
+    // A write that comes too late leaves no parts.
+    assert!(matches!(storage.create(&record, &Annotations::new()).await, Err(Error::AlreadyExists { .. })));
+    let second = Record { version: 2, ..record.clone() };
+    let second = storage.create(&second, &Annotations::new()).await.unwrap();
+    let (of_first, of_second): (Vec<_>, Vec<_>) = parts().into_iter().partition(|name| name.contains(".big.v1."));
+    assert!(found.iter().filter(|name| name.contains(".big.v1.")).eq(&of_first), "{of_first:?}");
+    assert!(!of_second.iter().any(|name| name.contains("coming")));
+
+    // Parts that were tampered with are noticed.
+    let noise =
+        if driver == Driver::Secret { r#"{"data":{"part":"bm8="}}"# } else { r#"{"binaryData":{"part":"bm8="}}"# };
+    plane.admin().run(&["-n", "shop", "patch", kind, &of_second[0], "-p", noise]).unwrap();
+    assert!(matches!(storage.whole(&second).await, Err(Error::Decode(_))));
+    plane.admin().run(&["-n", "shop", "delete", kind, &of_second[0]]).unwrap();
+    assert!(matches!(storage.whole(&second).await, Err(Error::NotFound { .. })));
+
+    let entries = storage.entries("big").await.unwrap();
+    assert_eq!(entries.iter().map(|entry| entry.revision).collect::<Vec<_>>(), [2, 1]);
+    for entry in &entries {
+        storage.remove(entry).await.unwrap();
+    }
+    assert_eq!(parts(), Vec::<String>::new());
 }

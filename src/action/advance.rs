@@ -12,7 +12,6 @@ use crate::{
     cluster::{
         self, ObjectId, Target,
         drift::shape,
-        managers::EARLIER,
         readiness::{HookOutcome, Rules},
     },
     release::{ApplyMethod, HookPhase, Record, Status, Stored},
@@ -317,9 +316,7 @@ async fn apply(op: &mut Operation, at: &Workplace) -> Result<Progress, Error> {
     watch(&new, at).await?;
     let old = base_targets(op, at).await?;
     for id in &old.client_side {
-        if let Some(live) = objects::metadata(id, at).await? {
-            at.cluster.take_over_fields(id, &live.metadata, &at.manager, &EARLIER).await?;
-        }
+        objects::take_over(id, at).await?;
     }
     let applied = match objects::apply(&new, at).await {
         Ok(applied) => applied,

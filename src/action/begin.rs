@@ -8,7 +8,7 @@ use super::{
 };
 use crate::{
     cluster::Target,
-    release::{Annotations, ApplyMethod, HookRecord, Info, RawChart, Record, Status, Stored},
+    release::{self, Annotations, ApplyMethod, HookRecord, Info, RawChart, Record, Status, Stored},
 };
 use aws_lc_rs::digest::{SHA256, digest};
 use pintle_golib::hex;
@@ -104,7 +104,7 @@ pub async fn install(
     newest: Option<&Stored>,
     at: &Workplace,
 ) -> Result<Operation, Error> {
-    let version = newest.map_or(0, |stored| stored.record.version) + 1;
+    let version = at.next_revision(newest.map(|stored| stored.record.version));
     let record = record(draft, version, Status::PendingInstall, "Initial install underway", at);
     let adopted = admit(&record, &[], "install", at).await?;
     let mut cursor = cursor(Action::Install, errand, &record, None, at);
@@ -124,7 +124,8 @@ pub async fn upgrade(
     kept: usize,
     at: &Workplace,
 ) -> Result<Operation, Error> {
-    let mut record = record(draft, newest.record.version + 1, Status::PendingUpgrade, "Preparing upgrade", at);
+    let mut record =
+        record(draft, at.next_revision(Some(newest.record.version)), Status::PendingUpgrade, "Preparing upgrade", at);
     record.info.first_deployed = newest.record.info.first_deployed.or(Some(at.now));
     record.labels = newest.record.labels.clone();
     let old = objects::targets(&base.record, &at.cluster).await?;
@@ -152,8 +153,13 @@ pub async fn rollback(
     kept: usize,
     at: &Workplace,
 ) -> Result<Operation, Error> {
-    let mut record: Record = (*target.record).clone();
-    record.version = newest.record.version + 1;
+    let mut record = match at.storage.whole(target).await {
+        Ok(record) => record,
+        Err(release::Error::Cluster(error)) => return Err(error.into()),
+        // Templates and files of a large chart that are gone: nothing that a release does needs them.
+        Err(_) => Record::clone(&target.record),
+    };
+    record.version = at.next_revision(Some(newest.record.version));
     record.info.status = Status::PendingRollback;
     record.info.description = format!("Rollback to {}", target.record.version);
     record.info.last_deployed = Some(at.now);

@@ -66,8 +66,18 @@ pub struct Workplace {
     pub manager: String,
     /// How.
     pub options: Options,
+    /// The highest revision whose record is there and cannot be read: its number is taken.
+    pub taken: u32,
     /// The time.
     pub now: Timestamp,
+}
+
+impl Workplace {
+    /// The number of the next revision.
+    #[must_use]
+    pub fn next_revision(&self, newest: Option<u32>) -> u32 {
+        newest.unwrap_or(0).max(self.taken).saturating_add(1)
+    }
 }
 
 /// Why a step could not be taken.
@@ -119,7 +129,8 @@ impl Error {
     /// Whether the same step may succeed later without anybody changing anything.
     pub fn is_transient(&self) -> bool {
         match self {
-            Self::Cluster(error) => error.is_transient(),
+            // An object that somebody else wrote to meanwhile is looked at anew.
+            Self::Cluster(error) => error.is_transient() || error.class() == cluster::Class::Stale,
             Self::Storage(error) => error.is_transient(),
             Self::Objects(errors) => errors.iter().all(cluster::Error::is_transient),
             Self::Foreign(_) | Self::Manifest { .. } | Self::Definition { .. } => false,

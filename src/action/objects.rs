@@ -3,7 +3,8 @@
 use super::{Error, Workplace};
 use crate::{
     cluster::{
-        self, Apply, Cluster, ObjectId, Outcome, Target,
+        self, Apply, Class, Cluster, ObjectId, Outcome, Target,
+        managers::EARLIER,
         ownership::{self, Origin, Owner},
     },
     release::Record,
@@ -14,6 +15,9 @@ use std::collections::BTreeMap;
 
 /// Objects of one kind that are applied at a time. Each is a connection (the client speaks HTTP/1.1).
 const AT_ONCE: usize = 8;
+
+/// How often an object is looked at anew because a controller wrote to it in between.
+const LOOKS: u32 = 5;
 
 /// The objects of a revision, in the order in which they are applied.
 ///
@@ -216,6 +220,23 @@ pub async fn metadata(id: &ObjectId, at: &Workplace) -> Result<Option<PartialObj
     match at.cluster.get_metadata(id).await {
         Err(cluster::Error::UnknownKind { .. }) => Ok(None),
         answer => Ok(answer?),
+    }
+}
+
+/// Makes what earlier managers of the release hold of an object ours, if it exists. Controllers write to it too: who was
+/// faster is read again.
+///
+/// # Errors
+/// If it cannot be read or written, or is written to without end.
+pub async fn take_over(id: &ObjectId, at: &Workplace) -> Result<(), Error> {
+    let mut looks = 1;
+    loop {
+        let Some(live) = metadata(id, at).await? else { return Ok(()) };
+        match at.cluster.take_over_fields(id, &live.metadata, &at.manager, &EARLIER).await {
+            Err(error) if error.is_not_found() => return Ok(()),
+            Err(error) if error.class() == Class::Stale && looks < LOOKS => looks += 1,
+            result => return result.map(drop).map_err(Error::from),
+        }
     }
 }
 

@@ -3,14 +3,14 @@
 use crate::release::{Error, Result, Status, Storage, Stored};
 use std::sync::Arc;
 
-/// The record of a revision, if it is there.
+/// The record of a revision, if it is there. One that is none is passed over, as in lists of them.
 ///
 /// # Errors
-/// If it cannot be read.
+/// Failures of the API server.
 pub async fn revision(storage: &Storage, release: &str, version: u32) -> Result<Option<Stored>> {
     match storage.get(release, version).await {
         Ok(stored) => Ok(Some(stored)),
-        Err(Error::NotFound { .. }) => Ok(None),
+        Err(Error::NotFound { .. } | Error::Decode(_) | Error::TooLarge { .. }) => Ok(None),
         Err(error) => Err(error),
     }
 }
@@ -55,10 +55,10 @@ pub async fn supersede(
 /// # Errors
 /// If one cannot be deleted.
 pub async fn purge(storage: &Storage, release: &str) -> Result<()> {
-    let mut versions: Vec<u32> = storage.entries(release).await?.into_iter().map(|entry| entry.revision).collect();
-    versions.sort_unstable();
-    for version in versions {
-        storage.delete(release, version).await?;
+    let mut entries = storage.entries(release).await?;
+    entries.sort_unstable_by_key(|entry| entry.revision);
+    for entry in &entries {
+        storage.remove(entry).await?;
     }
     Ok(())
 }

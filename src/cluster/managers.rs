@@ -14,8 +14,8 @@ use super::client::Cluster;
 use super::error::Result;
 use super::object::ObjectId;
 
-/// Managers under which the same release may have been written before: Helm itself and Flux.
-pub const EARLIER: [&str; 2] = ["helm", "helm-controller"];
+/// Managers under which the same release may have been written before: Helm itself, Flux, and Helm 2's server.
+pub const EARLIER: [&str; 3] = ["helm", "helm-controller", "tiller"];
 
 /// Depth of a field set that is believed; the API server's own objects are far from it.
 const DEPTH: usize = 128;

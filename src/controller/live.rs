@@ -92,6 +92,8 @@ pub struct Live {
     pub operation: Option<Operation>,
     /// The recorded revisions, newest first; nothing if they have to be read.
     pub history: Option<Vec<Summary>>,
+    /// The highest revision whose record could not be read when they were; 0 if all could.
+    pub taken: u32,
     /// The values.
     pub composed: Option<Composed>,
     /// Consecutive errors, for the backoff.

@@ -122,16 +122,26 @@ pub fn decode(stored: &[u8], limits: &Limits) -> Result<Record> {
         }
         return parse(&packed);
     }
+    parse(&unpack(&packed, limits)?)
+}
+
+/// One gzip member of a text.
+pub(super) fn gzip(text: &[u8]) -> Result<Vec<u8>> {
+    pack(&[Part::Text(text)], Compression::best())
+}
+
+/// Undoes gzip, up to the limit.
+pub(super) fn unpack(packed: &[u8], limits: &Limits) -> Result<Vec<u8>> {
     let mut json = Vec::new();
     let bound = u64::try_from(limits.json_bytes).unwrap_or(u64::MAX).saturating_add(1);
-    MultiGzDecoder::new(packed.as_slice())
+    MultiGzDecoder::new(packed)
         .take(bound)
         .read_to_end(&mut json)
         .map_err(|error| Error::Decode(format!("not gzip: {error}")))?;
     if json.len() > limits.json_bytes {
         return Err(Error::TooLarge { limit: limits.json_bytes });
     }
-    parse(&json)
+    Ok(json)
 }
 
 fn parse(json: &[u8]) -> Result<Record> {

@@ -41,19 +41,21 @@ pub enum Error {
         /// The limit in bytes.
         limit: usize,
     },
-    /// The record does not fit into one object.
+    /// The record does not fit into what the API server takes.
     #[error(
-        "release {release}: the record of revision {revision} is {size} bytes and the API server takes at most {limit}; \
-         a chart this large cannot be stored: leave files out with .helmignore"
+        "release {release}: revision {revision} cannot be stored: {what} is {size} bytes packed, and at most {limit} can be: \
+         render less, leave files out with .helmignore, or make several releases of it"
     )]
     Oversized {
         /// Name of the release.
         release: String,
         /// The revision that was to be written.
         revision: u32,
-        /// Size of the encoded record in bytes.
+        /// What of it is too large.
+        what: &'static str,
+        /// Its size in bytes, as stored.
         size: usize,
-        /// What the API server takes.
+        /// The most that is stored.
         limit: usize,
     },
     /// Writing the record as JSON failed.

@@ -5,6 +5,7 @@
 
 pub mod codec;
 mod error;
+pub mod parts;
 pub mod record;
 pub mod storage;
 

@@ -16,8 +16,9 @@ use kube::core::{ObjectMeta, PartialObjectMeta};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 
-use super::codec::{Limits, decode, encode};
+use super::codec::{Limits, decode};
 use super::error::{Error, Result};
+use super::parts::{Fitted, fit};
 use super::record::{Record, Status};
 use crate::cluster::{Action, Class, Cluster};
 
@@ -31,7 +32,7 @@ const SECRET_TYPE: &str = "helm.sh/release.v1";
 pub const RESERVED_LABELS: [&str; 6] = ["name", "owner", "status", "version", "createdAt", "modifiedAt"];
 
 /// Most bytes of data in a Secret or ConfigMap.
-const OBJECT_BYTES: usize = 1024 * 1024;
+pub(super) const OBJECT_BYTES: usize = 1024 * 1024;
 
 /// Records fetched with one request: each may be more than a megabyte.
 const PAGE: u32 = 20;
@@ -50,7 +51,7 @@ pub enum Driver {
 }
 
 impl Driver {
-    fn kind(self) -> &'static str {
+    pub(super) fn kind(self) -> &'static str {
         match self {
             Self::Secret => "Secret",
             Self::ConfigMap => "ConfigMap",
@@ -171,13 +172,16 @@ struct PageMeta {
 /// What is sent: borrowed, because records are large.
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
-struct Holder<'a> {
-    api_version: &'static str,
-    kind: &'static str,
+pub(super) struct Holder<'a> {
+    pub(super) api_version: &'static str,
+    pub(super) kind: &'static str,
     #[serde(rename = "type", skip_serializing_if = "Option::is_none")]
-    secret_type: Option<&'static str>,
-    metadata: ObjectMeta,
-    data: BTreeMap<&'static str, &'a str>,
+    pub(super) secret_type: Option<&'static str>,
+    pub(super) metadata: ObjectMeta,
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub(super) data: BTreeMap<&'static str, &'a str>,
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub(super) binary_data: BTreeMap<&'static str, &'a str>,
 }
 
 /// The object's name for a revision: `sh.helm.release.v1.NAME.vREVISION`.
@@ -210,6 +214,18 @@ impl Storage {
     #[must_use]
     pub fn namespace(&self) -> Option<&str> {
         self.namespace.as_deref()
+    }
+
+    pub(super) fn cluster(&self) -> &Cluster {
+        &self.cluster
+    }
+
+    pub(super) fn driver(&self) -> Driver {
+        self.driver
+    }
+
+    pub(super) fn limits(&self) -> Limits {
+        self.limits
     }
 
     /// All revisions of a release, newest first.
@@ -246,8 +262,7 @@ impl Storage {
     /// [`Error::NotFound`], [`Error::Decode`], failures of the API server.
     pub async fn get(&self, release: &str, revision: u32) -> Result<Stored> {
         let name = object_name(release, revision);
-        let uri = format!("{}/{}", self.collection(), crate::cluster::escape(&name));
-        let object = self.label(&name);
+        let (uri, object) = (self.uri(&name), self.label(&name));
         match self.cluster.caller().read::<Object>(Action::Get, &object, &uri, None).await {
             Ok(object) => {
                 self.open(object).map_err(|unreadable| Error::Decode(format!("{name}: {}", unreadable.reason)))
@@ -273,7 +288,8 @@ impl Storage {
         Ok(None)
     }
 
-    /// Stores a new revision.
+    /// Stores a new revision. What of a large chart does not fit into one object is put aside first, and is not in the record
+    /// that is answered; [`Storage::whole`] gives it back.
     ///
     /// # Errors
     /// [`Error::AlreadyExists`] when the revision is there, [`Error::Oversized`], failures of the API server.
@@ -282,11 +298,11 @@ impl Storage {
         let labels = labels(record, [("createdAt", created_at.clone())]);
         let mut kept = annotations.clone();
         kept.retain(|_, value| !value.is_empty());
+        let fitted = self.laid_out(record, &mut kept).await?;
         let metadata = self.metadata(record, labels, kept.clone(), None);
-        let uri = self.collection();
-        let sent = self.send(Action::Create, Method::POST, &uri, record, metadata).await;
+        let sent = self.send(Action::Create, Method::POST, &self.collection(), record, &fitted, metadata).await;
         match sent {
-            Ok(meta) => Ok(stored(Arc::new(record.clone()), meta, kept, Some(created_at))),
+            Ok(meta) => Ok(stored(self.settled(record, fitted).await, meta, kept, Some(created_at))),
             Err(Error::Cluster(error)) if error.class() == Class::AlreadyExists => {
                 Err(Error::AlreadyExists { release: record.name.clone(), revision: record.version })
             }
@@ -301,15 +317,13 @@ impl Storage {
     pub async fn update(&self, old: &Stored, record: &Record, annotations: &Annotations) -> Result<Stored> {
         let mut times = vec![("modifiedAt", Timestamp::now().as_second().to_string())];
         times.extend(old.created_at.clone().map(|created| ("createdAt", created)));
-        let kept = merged(&old.annotations, annotations);
+        let mut kept = merged(&old.annotations, annotations);
+        let fitted = self.laid_out(record, &mut kept).await?;
         let metadata = self.metadata(record, labels(record, times), kept.clone(), Some(old));
-        let uri =
-            format!("{}/{}", self.collection(), crate::cluster::escape(&object_name(&record.name, record.version)));
-        let meta = self
-            .send(Action::Replace, Method::PUT, &uri, record, metadata)
-            .await
-            .map_err(|error| stale(error, record))?;
-        Ok(stored(Arc::new(record.clone()), meta, kept, old.created_at.clone()))
+        let uri = self.uri(&object_name(&record.name, record.version));
+        let sent = self.send(Action::Replace, Method::PUT, &uri, record, &fitted, metadata).await;
+        let meta = sent.map_err(|error| stale(error, record))?;
+        Ok(stored(self.settled(record, fitted).await, meta, kept, old.created_at.clone()))
     }
 
     /// Changes annotations only, if nobody changed the revision since it was read: a request of some hundred bytes.
@@ -325,7 +339,7 @@ impl Storage {
         let patch =
             json!({"metadata": {"uid": old.uid, "resourceVersion": old.resource_version, "annotations": changes}});
         let name = object_name(&record.name, record.version);
-        let uri = format!("{}/{}?fieldManager=pintle", self.collection(), crate::cluster::escape(&name));
+        let uri = format!("{}?fieldManager=pintle", self.uri(&name));
         let body = serde_json::to_vec(&patch).map_err(|error| Error::Encode(error.to_string()))?;
         let meta = self
             .request(Action::Patch, Method::PATCH, &uri, "application/merge-patch+json", &self.label(&name), body)
@@ -334,17 +348,17 @@ impl Storage {
         Ok(stored(Arc::clone(record), meta, merged(&old.annotations, annotations), old.created_at.clone()))
     }
 
-    /// Deletes a revision; one that is not there is fine.
+    /// Deletes a revision; one that is not there is fine. Its parts follow by themselves; [`Storage::remove`] takes them along.
     ///
     /// # Errors
     /// Failures of the API server.
     pub async fn delete(&self, release: &str, revision: u32) -> Result<()> {
-        let name = object_name(release, revision);
-        let uri = format!("{}/{}", self.collection(), crate::cluster::escape(&name));
-        match self
-            .request(Action::Delete, Method::DELETE, &uri, "application/json", &self.label(&name), Vec::new())
-            .await
-        {
+        self.delete_object(&object_name(release, revision)).await
+    }
+
+    pub(super) async fn delete_object(&self, name: &str) -> Result<()> {
+        let (uri, object) = (self.uri(name), self.label(name));
+        match self.request(Action::Delete, Method::DELETE, &uri, "application/json", &object, Vec::new()).await {
             Err(Error::Cluster(error)) if error.is_not_found() => Ok(()),
             result => result.map(|_| ()),
         }
@@ -356,9 +370,10 @@ impl Storage {
     /// # Errors
     /// Failures of the API server.
     pub async fn prune(&self, release: &str, keep: usize) -> Result<Vec<u32>> {
-        let doomed = prunable(&self.entries(release).await?, keep);
-        for revision in &doomed {
-            self.delete(release, *revision).await?;
+        let entries = self.entries(release).await?;
+        let doomed = prunable(&entries, keep);
+        for entry in entries.iter().filter(|entry| doomed.contains(&entry.revision)) {
+            self.remove(entry).await?;
         }
         Ok(doomed)
     }
@@ -378,7 +393,7 @@ impl Storage {
     }
 
     /// Hands over what is found, a page at a time: packed records are large and are not kept longer than it takes to open them.
-    async fn pages<T: for<'de> Deserialize<'de>>(
+    pub(super) async fn pages<T: for<'de> Deserialize<'de>>(
         &self,
         selector: &str,
         metadata: bool,
@@ -414,21 +429,14 @@ impl Storage {
         method: Method,
         uri: &str,
         record: &Record,
+        fitted: &Fitted,
         metadata: ObjectMeta,
     ) -> Result<ObjectMeta> {
-        let encoded = encode(record)?;
-        // The API server counts the value after undoing its own base64, which is what `encode` returns.
-        if encoded.len() > OBJECT_BYTES {
-            return Err(Error::Oversized {
-                release: record.name.clone(),
-                revision: record.version,
-                size: encoded.len(),
-                limit: OBJECT_BYTES,
-            });
-        }
         let value = match self.driver {
-            Driver::Secret => STANDARD.encode(&encoded),
-            Driver::ConfigMap => String::from_utf8(encoded).map_err(|error| Error::Encode(error.to_string()))?,
+            Driver::Secret => STANDARD.encode(&fitted.encoded),
+            Driver::ConfigMap => {
+                String::from_utf8(fitted.encoded.clone()).map_err(|error| Error::Encode(error.to_string()))?
+            }
         };
         let holder = Holder {
             api_version: "v1",
@@ -436,22 +444,41 @@ impl Storage {
             secret_type: (self.driver == Driver::Secret).then_some(SECRET_TYPE),
             metadata,
             data: BTreeMap::from([("release", value.as_str())]),
+            binary_data: BTreeMap::new(),
         };
         let body = serde_json::to_vec(&holder).map_err(|error| Error::Encode(error.to_string()))?;
         let uri = format!("{uri}?fieldManager=pintle");
-        self.request(
-            action,
-            method,
-            &uri,
-            "application/json",
-            &self.label(&object_name(&record.name, record.version)),
-            body,
-        )
-        .await
+        let object = self.label(&object_name(&record.name, record.version));
+        let sent = self.request(action, method, &uri, "application/json", &object, body).await;
+        // What may have been written after all, an answer that was lost, keeps its parts.
+        if let (Err(Error::Cluster(error)), Some(aside)) = (&sent, &fitted.aside)
+            && !error.is_transient()
+            && !matches!(error.class(), Class::AlreadyExists | Class::Stale)
+        {
+            self.take_back(aside).await;
+        }
+        sent
+    }
+
+    /// Encodes a record; what does not fit into one object is written beside it, and an annotation says so.
+    async fn laid_out(&self, record: &Record, annotations: &mut Annotations) -> Result<Fitted> {
+        let fitted = fit(record)?;
+        if let Some(aside) = &fitted.aside {
+            self.put_aside(aside).await?;
+            annotations.extend([aside.annotation()?]);
+        }
+        Ok(fitted)
+    }
+
+    /// The record as it was written, once its parts are in order.
+    async fn settled(&self, record: &Record, fitted: Fitted) -> Arc<Record> {
+        let Some(aside) = fitted.aside else { return Arc::new(record.clone()) };
+        self.settle(&record.name, record.version).await;
+        Arc::new(aside.record)
     }
 
     /// Sends a write and asks for metadata only: the server need not send a megabyte back.
-    async fn request(
+    pub(super) async fn request(
         &self,
         action: Action,
         method: Method,
@@ -510,6 +537,11 @@ impl Storage {
             Driver::ConfigMap => decode(value.as_bytes(), &self.limits),
         };
         let mut record = decoded.map_err(|error| unreadable(error.to_string()))?;
+        // Whatever is written later goes by what the record says: it would hit another object.
+        let proper = object_name(&record.name, record.version);
+        if metadata.name.as_deref().is_some_and(|name| name != proper) {
+            return Err(unreadable(format!("its content is that of {proper}")));
+        }
         let created_at = labels.get("createdAt").cloned();
         record.labels = labels;
         record.labels.retain(|key, _| !RESERVED_LABELS.contains(&key.as_str()));
@@ -517,7 +549,7 @@ impl Storage {
         Ok(stored(Arc::new(record), metadata, annotations, created_at))
     }
 
-    fn collection(&self) -> String {
+    pub(super) fn collection(&self) -> String {
         match &self.namespace {
             Some(namespace) => {
                 format!("/api/v1/namespaces/{}/{}", crate::cluster::escape(namespace), self.driver.plural())
@@ -526,7 +558,12 @@ impl Storage {
         }
     }
 
-    fn label(&self, name: &str) -> String {
+    /// Where an object is.
+    pub(super) fn uri(&self, name: &str) -> String {
+        format!("{}/{}", self.collection(), crate::cluster::escape(name))
+    }
+
+    pub(super) fn label(&self, name: &str) -> String {
         format!("{} {}/{name}", self.driver.kind(), self.namespace.as_deref().unwrap_or_default())
     }
 }

@@ -66,6 +66,7 @@ impl Run<'_> {
             return Ok(());
         }
         let history = storage.history(&self.place.name).await?;
+        self.live.taken = history.unreadable.iter().filter_map(|unreadable| unreadable.revision).max().unwrap_or(0);
         for unreadable in &history.unreadable {
             let note = format!("record {} cannot be read and is passed over: {}", unreadable.object, unreadable.reason);
             self.announce(true, "UnreadableRecord", &note).await;

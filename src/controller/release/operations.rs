@@ -29,6 +29,7 @@ impl Run<'_> {
             holder: self.holder.clone(),
             manager: self.ctx.settings.manager.clone(),
             options: policy::options(&self.release.spec, action),
+            taken: self.live.taken,
             now: Timestamp::now(),
         }
     }
@@ -72,9 +73,9 @@ impl Run<'_> {
 
     pub(super) async fn install(&mut self, wanted: &Wanted, who: &Identity) -> Result<Option<Turn>, Trouble> {
         let newest = self.newest_version();
-        let revision = newest.unwrap_or(0) + 1;
-        self.progress(&format!("installs revision {revision} of chart {}@{}", wanted.chart, wanted.version));
         let at = self.workplace(Action::Install, who);
+        let revision = at.next_revision(newest);
+        self.progress(&format!("installs revision {revision} of chart {}@{}", wanted.chart, wanted.version));
         if self.release.spec.install.as_ref().is_some_and(|i| i.create_namespace) {
             action::objects::ensure_namespace(&self.place.namespace, &at).await?;
         }
@@ -100,7 +101,8 @@ impl Run<'_> {
         who: &Identity,
     ) -> Result<Option<Turn>, Trouble> {
         let newest_version = self.newest_version().unwrap_or(0);
-        let revision = newest_version + 1;
+        let at = self.workplace(Action::Upgrade, who);
+        let revision = at.next_revision(Some(newest_version));
         match why {
             Why::Unmanaged => {
                 let note = format!(
@@ -117,7 +119,6 @@ impl Run<'_> {
         }
         self.live.forced = false;
         self.progress(&format!("upgrades to revision {revision} with chart {}@{}", wanted.chart, wanted.version));
-        let at = self.workplace(Action::Upgrade, who);
         let rendered = match self.rendered(wanted, Action::Upgrade, revision, &at).await? {
             Ok(rendered) => rendered,
             Err(turn) => return Ok(Some(turn)),

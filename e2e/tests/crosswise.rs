@@ -1,0 +1,218 @@
+//! Helm 3, Helm 4 and Pintle work on one release in turn: each reads what the others wrote and goes on from there.
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use pintle::release::{Limits, decode, encode};
+use pintle_e2e::{DEADLINE, Namespace, Scene, build_helm3, condition, root, wait_until};
+use serde_json::{Value, json};
+
+const CHARTS: [&str; 2] = ["hello-1.0.0", "hello-1.1.0"];
+const VALUES: &str = "replicas=1,hooks.enabled=false";
+
+fn values() -> Value {
+    json!({"replicas": 1, "hooks": {"enabled": false}})
+}
+
+fn helm3() -> PathBuf {
+    build_helm3(&mut |line| eprintln!("{line}")).unwrap()
+}
+
+fn helm4() -> PathBuf {
+    Scene::helm_program().unwrap()
+}
+
+fn chart(version: &str) -> String {
+    root().join(format!("e2e/charts/hello-{version}")).display().to_string()
+}
+
+/// What must not change when a release changes hands: the Deployment's generation, its ReplicaSets, its Pods.
+fn running(at: &Namespace) -> (Value, BTreeSet<String>, BTreeSet<String>) {
+    let of = |kind: &str| -> BTreeSet<String> {
+        let alive = |object: &&Value| object["metadata"]["deletionTimestamp"].is_null();
+        let uid = |object: &Value| object["metadata"]["uid"].to_string();
+        at.list(kind).unwrap().iter().filter(alive).map(uid).collect()
+    };
+    let deployment = at.object("deployment", "hello-hello").unwrap();
+    (deployment["metadata"]["generation"].clone(), of("replicasets"), of("pods"))
+}
+
+/// What a manifest says but for the number of the revision. Helm 3 and 4 put another number of blank lines between documents.
+fn manifest(at: &Namespace, revision: &str) -> String {
+    let text = at.helm(&["get", "manifest", "hello", "--revision", revision]).unwrap();
+    let text = text.replace(&format!("revision: \"{revision}\""), "revision: N");
+    text.lines().filter(|line| !line.is_empty()).collect::<Vec<_>>().join("\n")
+}
+
+/// Pintle installs; helm reads, upgrades, rolls back, uninstalls.
+fn helm_works_on_pintles(scene: &Scene, helm: &Path) {
+    let at = scene.namespace.with_helm(helm);
+    at.put_release("hello", "hello", "1.0.0", &json!({"values": values()})).unwrap();
+    at.until_runs("hello", "hello@1.0.0", 1).unwrap();
+
+    let list = at.helm_json(&["list"]).unwrap();
+    assert_eq!((&list[0]["name"], &list[0]["revision"]), (&json!("hello"), &json!("1")), "{list}");
+    assert_eq!((&list[0]["status"], &list[0]["chart"]), (&json!("deployed"), &json!("hello-1.0.0")), "{list}");
+    assert_eq!(list[0]["app_version"], "1.0", "{list}");
+    at.helm_says("hello", 1, "deployed", "hello-1.0.0").unwrap();
+    assert_eq!(at.helm_json(&["status", "hello"]).unwrap()["info"]["status"], "deployed");
+    assert_eq!(at.helm_json(&["get", "values", "hello"]).unwrap(), values());
+    let all = at.helm(&["get", "all", "hello"]).unwrap();
+    for part in ["kind: Deployment", "replicas: 1", "Hello from hello, revision 1.", "hello-hello-answers"] {
+        assert!(all.contains(part), "{part} is not in {all}");
+    }
+
+    // The spec still says what it said, so that is what runs in the end.
+    at.helm(&["upgrade", "hello", &chart("1.1.0"), "--set", VALUES, "--set", "greeting=Moin"]).unwrap();
+    at.until_runs("hello", "hello@1.0.0", 3).unwrap();
+    at.helm_says("hello", 1, "superseded", "hello-1.0.0").unwrap();
+    at.helm_says("hello", 2, "superseded", "hello-1.1.0").unwrap();
+    at.helm_says("hello", 3, "deployed", "hello-1.0.0").unwrap();
+    assert_eq!(at.object("configmap", "hello-hello").unwrap()["data"]["greeting"], "Hello");
+    // What only 1.1.0 had is gone with it.
+    assert!(at.find("poddisruptionbudget", "hello-hello").unwrap().is_none());
+    at.helm(&["rollback", "hello", "2"]).unwrap();
+    at.until_runs("hello", "hello@1.0.0", 5).unwrap();
+    at.helm_says("hello", 4, "superseded", "hello-1.1.0").unwrap();
+    assert!(at.find("poddisruptionbudget", "hello-hello").unwrap().is_none());
+
+    // What helm removes is installed anew, as a release that nobody knows; unless Pintle is told to look away.
+    at.helm(&["uninstall", "hello"]).unwrap();
+    at.until_runs("hello", "hello@1.0.0", 1).unwrap();
+    at.patch_release("hello", &json!({"spec": {"suspend": true}})).unwrap();
+    at.helm(&["uninstall", "hello", "--wait"]).unwrap();
+    assert!(at.list("secrets").unwrap().iter().all(|secret| secret["type"] != "helm.sh/release.v1"));
+    assert!(at.find("deployment", "hello-hello").unwrap().is_none());
+}
+
+/// helm installs; Pintle takes the release over without touching what runs, and gives it back.
+fn pintle_takes_over_and_gives_back(scene: &Scene, helm: &Path, next: &Path) {
+    let at = scene.namespace.with_helm(helm);
+    at.helm(&["install", "hello", &chart("1.0.0"), "--set", VALUES, "--wait"]).unwrap();
+    let before = running(&at);
+    assert_eq!((before.1.len(), before.2.len()), (1, 1), "{before:?}");
+    at.put_release("hello", "hello", "1.0.0", &json!({"values": values()})).unwrap();
+    at.until_runs("hello", "hello@1.0.0", 2).unwrap();
+    assert_eq!(running(&at), before, "something was restarted");
+    assert_eq!(manifest(&at, "1"), manifest(&at, "2"));
+    at.helm_says("hello", 1, "superseded", "hello-1.0.0").unwrap();
+    at.helm_says("hello", 2, "deployed", "hello-1.0.0").unwrap();
+
+    at.patch_release("hello", &json!({"spec": {"deletionPolicy": "orphan"}})).unwrap();
+    at.until_ready("hello").unwrap();
+    at.delete_release("hello").unwrap();
+    assert_eq!(running(&at), before, "something was restarted");
+    // Whoever goes on needs no --force-conflicts.
+    let at = at.with_helm(next);
+    at.helm_says("hello", 2, "deployed", "hello-1.0.0").unwrap();
+    at.helm(&["upgrade", "hello", &chart("1.0.0"), "--set", VALUES, "--set", "greeting=Moin"]).unwrap();
+    at.helm_says("hello", 3, "deployed", "hello-1.0.0").unwrap();
+    assert_eq!(running(&at), before, "something was restarted");
+    assert_eq!(at.object("configmap", "hello-hello").unwrap()["data"]["greeting"], "Moin");
+    at.helm(&["upgrade", "hello", &chart("1.1.0"), "--set", VALUES]).unwrap();
+    at.object("poddisruptionbudget", "hello-hello").unwrap();
+    at.helm(&["rollback", "hello", "2"]).unwrap();
+    // What the upgrade had added is gone, what Pintle had applied is back.
+    assert!(at.find("poddisruptionbudget", "hello-hello").unwrap().is_none());
+    assert_eq!(at.object("configmap", "hello-hello").unwrap()["data"]["greeting"], "Hello");
+    at.helm(&["uninstall", "hello", "--wait"]).unwrap();
+    assert!(at.find("deployment", "hello-hello").unwrap().is_none());
+}
+
+#[test]
+fn helm_3_works_on_pintles_releases() {
+    helm_works_on_pintles(&Scene::set("helm3-reads", &CHARTS).unwrap(), &helm3());
+}
+
+#[test]
+fn helm_4_works_on_pintles_releases() {
+    helm_works_on_pintles(&Scene::set("helm4-reads", &CHARTS).unwrap(), &helm4());
+}
+
+#[test]
+fn releases_of_helm_3_are_taken_over_and_given_back() {
+    pintle_takes_over_and_gives_back(&Scene::set("from-helm3", &CHARTS).unwrap(), &helm3(), &helm3());
+}
+
+#[test]
+fn releases_of_helm_4_are_taken_over_and_given_back() {
+    pintle_takes_over_and_gives_back(&Scene::set("from-helm4", &CHARTS).unwrap(), &helm4(), &helm4());
+}
+
+/// By way of Pintle from Helm 3 to Helm 4.
+#[test]
+fn a_release_of_helm_3_goes_on_with_helm_4() {
+    pintle_takes_over_and_gives_back(&Scene::set("from3-to4", &CHARTS).unwrap(), &helm3(), &helm4());
+}
+
+/// Records that somebody writes to, or takes away, behind the operator's back: noticed at once, not at the next interval.
+#[test]
+fn records_changed_by_others_are_put_right() {
+    let scene = Scene::set("tampered", &CHARTS).unwrap();
+    let at = &scene.namespace;
+    let spec = json!({"interval": "1h", "values": {"replicas": 0, "hooks": {"enabled": false}}});
+    at.put_release("hello", "hello", "1.0.0", &spec).unwrap();
+    at.until_runs("hello", "hello@1.0.0", 1).unwrap();
+    let before = at.object("service", "hello-hello").unwrap()["metadata"]["uid"].clone();
+    let secret = |revision: u32| format!("sh.helm.release.v1.hello.v{revision}");
+    let delete = |name: &str| at.kubectl().run(&["-n", at.name(), "delete", "secret", name]).unwrap();
+
+    at.patch_release("hello", &json!({"spec": {"values": {"greeting": "Moin"}}})).unwrap();
+    at.until_runs("hello", "hello@1.0.0", 2).unwrap();
+    let write = |revision: u32, release: &Value| {
+        let patch = json!({"data": {"release": release}}).to_string();
+        at.kubectl().run(&["-n", at.name(), "patch", "secret", &secret(revision), "-p", &patch]).unwrap();
+    };
+    let greets = || at.object("configmap", "hello-hello").unwrap()["data"]["greeting"].clone();
+
+    // Another revision's content under this one's name: it is passed over, and its number is not used again.
+    write(2, &at.object("secret", &secret(1)).unwrap()["data"]["release"]);
+    at.until_runs("hello", "hello@1.0.0", 3).unwrap();
+    assert_eq!(greets(), "Moin");
+
+    // The manifest is no longer what was applied.
+    let stored = at.object("secret", &secret(3)).unwrap()["data"]["release"].clone();
+    let mut record = decode(&STANDARD.decode(stored.as_str().unwrap()).unwrap(), &Limits::default()).unwrap();
+    record.manifest = record.manifest.replace("Moin", "Boo");
+    write(3, &STANDARD.encode(encode(&record).unwrap()).into());
+    at.until_runs("hello", "hello@1.0.0", 4).unwrap();
+    assert_eq!(greets(), "Moin");
+
+    // The deployed revision's record is gone: what runs is recorded anew, and stays what it is.
+    delete(&secret(4));
+    wait_until("the record is there again", DEADLINE, || {
+        Ok(if at.find("secret", &secret(4))?.is_some() { Ok(()) } else { Err("it is gone".to_owned()) })
+    })
+    .unwrap();
+    at.until_ready("hello").unwrap();
+    at.helm_says("hello", 4, "deployed", "hello-1.0.0").unwrap();
+
+    // All of them are gone: nothing says any more that there was a release, but its objects are its own.
+    for object in at.list("secrets").unwrap() {
+        if object["type"] == "helm.sh/release.v1" {
+            delete(object["metadata"]["name"].as_str().unwrap());
+        }
+    }
+    at.until_runs("hello", "hello@1.0.0", 1).unwrap();
+    at.helm_says("hello", 1, "deployed", "hello-1.0.0").unwrap();
+
+    // Bytes that are no record: passed over, said, and written over by the next revision.
+    let noise = json!({"data": {"release": "bm8gcmVjb3Jk"}}).to_string();
+    at.kubectl().run(&["-n", at.name(), "patch", "secret", &secret(1), "-p", &noise]).unwrap();
+    wait_until("helm reads a deployed record again", DEADLINE, || {
+        let rows = at.helm_json(&["history", "hello"]).map_err(|error| error.to_string());
+        let good = |rows: &Value| rows.as_array().is_some_and(|rows| rows.iter().any(|r| r["status"] == "deployed"));
+        Ok(match rows {
+            Ok(rows) if good(&rows) => Ok(()),
+            other => {
+                Err(format!("{other:?}: {:?}", condition(&at.object("helmreleases.pintle.dev", "hello")?, "Ready")))
+            }
+        })
+    })
+    .unwrap();
+    let after = at.object("service", "hello-hello").unwrap();
+    assert_eq!(after["metadata"]["uid"], before, "the Service was made anew");
+}
