@@ -22,7 +22,7 @@ pub struct Registry {
     address: String,
     folder: PathBuf,
     helm: PathBuf,
-    _process: Process,
+    process: Process,
 }
 
 impl Registry {
@@ -58,7 +58,12 @@ impl Registry {
                 Err(error) => Err(format!("{error:#}")),
             })
         })?;
-        Ok(Self { address, folder, helm, _process: process })
+        Ok(Self { address, folder, helm, process })
+    }
+
+    /// Ends it at once, with all that it has.
+    pub fn kill(&mut self) {
+        self.process.kill();
     }
 
     /// Host and port.

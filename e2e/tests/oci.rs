@@ -43,7 +43,7 @@ fn until_repository(at: &Namespace, status: &str) -> Value {
 fn a_release_follows_the_tags() {
     let scene = Scene::set("oci", &[]).unwrap();
     let at = &scene.namespace;
-    let registry = Registry::start(scene.control_plane, "oci", Scene::helm_program().unwrap()).unwrap();
+    let mut registry = Registry::start(scene.control_plane, "oci", Scene::helm_program().unwrap()).unwrap();
     let first = registry.push(&hello("1.0.0")).unwrap();
     put_secret(at, &registry, Registry::PASSWORD);
     let spec = json!({"type": "oci", "url": registry.url(), "insecure": true, "secretRef": {"name": "registry"}});
@@ -90,6 +90,17 @@ fn a_release_follows_the_tags() {
     assert!(message.contains("it does not accept the credentials of the repository's secretRef"), "{message}");
     at.helm_says("hello", 2, "deployed", "hello-1.1.0").unwrap();
     put_secret(at, &registry, Registry::PASSWORD);
+    at.until_runs("hello", "hello@1.1.0", 2).unwrap();
+
+    registry.kill();
+    at.request(HELMRELEASE, "hello").unwrap();
+    wait_until("the outage is told", DEADLINE, || {
+        let events = at.list("events")?;
+        let notes: Vec<&str> = events.iter().filter_map(|event| event["message"].as_str()).collect();
+        let told = notes.iter().any(|note| note.contains("what it said before holds on") && note.contains("refused"));
+        Ok(if told { Ok(()) } else { Err(notes.join("\n")) })
+    })
+    .unwrap();
     at.until_runs("hello", "hello@1.1.0", 2).unwrap();
 
     at.kubectl().run(&["delete", "secret", "registry", "-n", at.name()]).unwrap();

@@ -114,6 +114,8 @@ pub struct Live {
     pub requested: Option<Instant>,
     /// When the registry that the chart comes from is to be asked again: no watch tells.
     pub registry: Option<Instant>,
+    /// Why that registry could not be asked, to be told; what it said before holds on.
+    pub outage: Option<(&'static str, String)>,
     /// The cluster that the release goes to if it is another than the operator's, and the generation that names it.
     pub remote: Option<(i64, Arc<Remote>)>,
 }

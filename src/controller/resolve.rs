@@ -261,6 +261,9 @@ async fn locate(release: &HelmRelease, ctx: &Context, live: &mut Live) -> Result
     };
     let told = ctx.sources.tagged(&listed.repository, &template.chart, &template.version, age).await;
     live.registry = Some(told.until);
+    live.outage = told
+        .outage
+        .map(|error| (error.chart_reason(), format!("{title} cannot be asked, what it said before holds on: {error}")));
     let tagged = told.chart.map_err(|error| Blocked {
         terminal: error.is_terminal(),
         ..Blocked::for_now(error.chart_reason(), format!("{title}: {error}"))

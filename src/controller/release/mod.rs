@@ -255,6 +255,9 @@ impl<'a> Run<'a> {
                 }
                 None => resolve::resolve(self.release, self.ctx, self.live, &who.own).await,
             };
+            if let Some((reason, text)) = self.live.outage.take() {
+                self.announce(true, reason, &text).await;
+            }
             let next = match &wanted {
                 Err(_) if self.rollback_to().is_some() => self.next("", self.generation()),
                 Ok(wanted) => {

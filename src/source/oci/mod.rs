@@ -56,6 +56,8 @@ pub struct Age {
 pub struct Told {
     /// The chart. When the registry could not be asked this time, what it said before.
     pub chart: Result<Arc<Tagged>, Error>,
+    /// Why it could not be asked this time, although there is a chart.
+    pub outage: Option<Error>,
     /// When the answer will be too old.
     pub until: Instant,
 }
@@ -109,12 +111,13 @@ impl Known {
         // What never gets too old is looked at after a day, which costs nothing.
         let life = self.life(age.most).min(Duration::from_secs(86_400));
         let until = self.answered + life;
-        let chart = self.answer.or_else(|failed| match failed.before {
+        let (chart, outage) = match self.answer {
+            Ok(chart) => (Ok(chart), None),
             // What was there a moment ago is likely to be there still: releases go on with it.
-            Some(chart) if failed.error.is_outage() => Ok(chart),
-            _ => Err(failed.error),
-        });
-        Told { chart, until }
+            Err(Failed { error, before: Some(chart), .. }) if error.is_outage() => (Ok(chart), Some(error)),
+            Err(Failed { error, .. }) => (Err(error), None),
+        };
+        Told { chart, outage, until }
     }
 }
 
@@ -147,7 +150,7 @@ impl Sources {
             Some(known) => known.told(age),
             None => {
                 let error = Error::Abandoned { url: repository.address() };
-                Told { chart: Err(error), until: Instant::now() + RETRY.0 }
+                Told { chart: Err(error), outage: None, until: Instant::now() + RETRY.0 }
             }
         }
     }
@@ -208,12 +211,7 @@ impl Shared {
         let answer = match (answer, known) {
             (Ok(found), Some(known)) if *known == found => Ok(known),
             (Ok(found), _) => Ok(Arc::new(found)),
-            (Err(error), before) => {
-                if before.is_some() && error.is_outage() {
-                    tracing::warn!(%error, chart, range, "a registry cannot be asked: what it said before holds on");
-                }
-                Err(Failed { error, times: times.saturating_add(1), before })
-            }
+            (Err(error), before) => Err(Failed { error, times: times.saturating_add(1), before }),
         };
         let known = Known { asked, answered: Instant::now(), answer };
         self.remember(key, known.clone());

@@ -423,6 +423,7 @@ async fn in_an_outage_what_was_said_holds_on() {
     let again = Age { since: Some(Instant::now()), ..LONG };
     let told = sources.tagged(&repository, "web", "1.x", again).await;
     assert!(Arc::ptr_eq(&told.chart.unwrap(), &first));
+    assert!(matches!(told.outage, Some(Error::Status { status: 502, .. })), "{:?}", told.outage);
     assert!(told.until < Instant::now() + Duration::from_secs(2), "and is asked again soon");
     assert_eq!(asked(&server).last().unwrap(), "GET tags/list?n=1000");
     sources.tagged(&repository, "web", "1.x", again).await.chart.unwrap();
