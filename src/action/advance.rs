@@ -161,6 +161,15 @@ fn passable<'a>(phases: impl Iterator<Item = &'a Stretch>, record: &Record, at: 
         .map(Stretch::first_step)
 }
 
+/// The events whose hooks an action runs, in their order.
+pub(super) fn hook_events(action: Action, at: &Workplace) -> Vec<HookEvent> {
+    let events = course(action).iter().filter_map(|stretch| match stretch {
+        Stretch::Hooks(event) => Some(*event),
+        _ => None,
+    });
+    events.filter(|event| at.options.hooks || *event == HookEvent::Test).collect()
+}
+
 /// Takes one step.
 ///
 /// # Errors
@@ -374,14 +383,24 @@ async fn watch(targets: &[Target], at: &Workplace) -> Result<(), Error> {
 
 /// The objects of the revisions that this one replaces: of its base, and of whatever failed after that.
 async fn base_targets(op: &Operation, at: &Workplace) -> Result<Replaced, Error> {
+    replaced(op.cursor.base, op.record(), &op.at_hand, at).await
+}
+
+/// The objects of all revisions from `base` on up to the one before `record`'s. Those at hand need not be read.
+pub(super) async fn replaced(
+    base: Option<u32>,
+    record: &Record,
+    at_hand: &[Stored],
+    at: &Workplace,
+) -> Result<Replaced, Error> {
     let mut replaced = Replaced::default();
-    let Some(base) = op.cursor.base else { return Ok(replaced) };
-    for version in base..op.record().version {
+    let Some(base) = base else { return Ok(replaced) };
+    for version in base..record.version {
         // Whoever deleted a record took on what becomes of its objects.
-        let known = op.at_hand.iter().find(|stored| stored.record.version == version).cloned();
+        let known = at_hand.iter().find(|stored| stored.record.version == version).cloned();
         let stored = match known {
             Some(stored) => stored,
-            None => match records::revision(&at.storage, &op.record().name, version).await? {
+            None => match records::revision(&at.storage, &record.name, version).await? {
                 Some(stored) => stored,
                 None => continue,
             },
@@ -401,8 +420,8 @@ async fn base_targets(op: &Operation, at: &Workplace) -> Result<Replaced, Error>
 
 /// What a revision replaces.
 #[derive(Default)]
-struct Replaced {
-    targets: Vec<Target>,
+pub(super) struct Replaced {
+    pub(super) targets: Vec<Target>,
     /// Those that were applied by a client: their fields belong to an earlier manager.
     client_side: Vec<ObjectId>,
 }

@@ -94,6 +94,25 @@ fn record(draft: Draft, version: u32, status: Status, description: &str, at: &Wo
     }
 }
 
+/// The revision that a draft would become, for those who want to look at it before.
+pub fn preview(draft: Draft, version: u32, at: &Workplace) -> Record {
+    record(draft, version, Status::Unknown, "", at)
+}
+
+impl From<Record> for Draft {
+    fn from(record: Record) -> Self {
+        Self {
+            name: record.name,
+            namespace: record.namespace,
+            chart: record.chart,
+            config: record.config,
+            manifest: record.manifest,
+            hooks: record.hooks,
+            notes: record.info.notes,
+        }
+    }
+}
+
 /// Begins the first revision of a release (or the first after it was uninstalled and its history kept).
 ///
 /// # Errors

@@ -2,7 +2,7 @@
 
 use super::{Error, Workplace};
 use crate::cluster::{
-    self, Apply,
+    self, Apply, Target,
     readiness::{Readiness, Rules, readiness},
 };
 
@@ -26,6 +26,18 @@ pub enum Established {
     Waits(String),
 }
 
+/// The definitions in a file.
+///
+/// # Errors
+/// If it cannot be read as objects.
+pub(super) fn definitions((path, text): &(String, String)) -> Result<Vec<Target>, Error> {
+    let mut targets = cluster::targets(text, "", |_, _| Some(false))
+        .map_err(|error| Error::Definition { path: path.clone(), message: error.to_string() })?;
+    // Flux, too, applies nothing else from this folder.
+    targets.retain(|target| target.id.kind == "CustomResourceDefinition");
+    Ok(targets)
+}
+
 /// Applies the definitions as the policy says and tells whether they are in force. May be repeated at will.
 ///
 /// # Errors
@@ -36,14 +48,8 @@ pub async fn install_crds(files: &[(String, String)], policy: CrdPolicy, at: &Wo
     }
     let mut changed = false;
     let mut waits = None;
-    for (path, text) in files {
-        let targets = cluster::targets(text, "", |_, _| Some(false))
-            .map_err(|error| Error::Definition { path: path.clone(), message: error.to_string() })?;
-        for target in targets {
-            // Flux, too, applies nothing else from this folder.
-            if target.id.kind != "CustomResourceDefinition" {
-                continue;
-            }
+    for file in files {
+        for target in definitions(file)? {
             let live = at.cluster.get(&target.id).await?;
             let live = match live {
                 Some(live) if policy == CrdPolicy::Create => live,

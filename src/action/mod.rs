@@ -11,6 +11,7 @@ pub mod cursor;
 pub mod drift;
 mod hooks;
 pub mod objects;
+pub mod proposal;
 pub mod records;
 mod wait;
 

@@ -96,7 +96,6 @@ pub async fn admit(
         .collect();
     let requests: Vec<_> = fresh.iter().map(|(target, _)| at.cluster.apply(target, &how)).collect();
     let answers: Vec<_> = stream::iter(requests).buffered(AT_ONCE).collect().await;
-    let owner = owner(record);
     let mut adopted = Vec::new();
     let mut refused = Vec::new();
     for ((target, known), answer) in fresh.into_iter().zip(answers) {
@@ -111,21 +110,41 @@ pub async fn admit(
         if known || applied.outcome == Outcome::Created {
             continue;
         }
-        let live = &applied.object.metadata;
-        match owner.check(&target.id, live) {
-            // Left behind by an earlier life of this release.
-            Ok(()) => {}
-            // What nobody's release owns may be adopted; what another release owns is its own.
-            Err(_) if at.options.take_ownership && !is_owned(live) => adopted.push(target.id.to_string()),
-            Err(foreign) => return Err(Error::Foreign(format!("unable to continue with {verb}: {foreign}"))),
+        if may_take(&target.id, &applied.object.metadata, record, verb, at)? {
+            adopted.push(target.id.to_string());
         }
     }
     if refused.is_empty() { Ok(adopted) } else { Err(Error::Objects(refused)) }
 }
 
-/// A dry run cannot tell everything: the object's namespace may be one of the new objects, and a webhook may have side
-/// effects that forbid it.
-fn is_undecided(error: &cluster::Error) -> bool {
+/// Whether an object that is there and not known to be the release's would be adopted; it is not if an earlier life of the
+/// release left it behind.
+///
+/// # Errors
+/// If it belongs to another release, or to nobody and may not be taken over.
+pub(super) fn may_take(
+    id: &ObjectId,
+    live: &ObjectMeta,
+    record: &Record,
+    verb: &str,
+    at: &Workplace,
+) -> Result<bool, Error> {
+    match owner(record).check(id, live) {
+        Ok(()) => Ok(false),
+        // What nobody's release owns may be adopted; what another release owns is its own.
+        Err(_) if at.options.take_ownership && !is_owned(live) => Ok(true),
+        Err(foreign) => Err(Error::Foreign(format!("unable to continue with {verb}: {foreign}"))),
+    }
+}
+
+/// Whether a live object says that it is the release's.
+pub(super) fn is_ours(id: &ObjectId, live: &ObjectMeta, record: &Record) -> bool {
+    owner(record).check(id, live).is_ok()
+}
+
+/// A dry run cannot tell everything: the object's namespace may be one of the new objects, its kind may come with them, and
+/// a webhook may have side effects that forbid it.
+pub(super) fn is_undecided(error: &cluster::Error) -> bool {
     error.is_not_found() || error.to_string().contains("does not support dry run")
 }
 

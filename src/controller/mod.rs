@@ -16,6 +16,7 @@ pub mod metrics;
 pub mod plan;
 pub mod policy;
 pub mod post_render;
+pub mod proposal;
 pub mod release;
 pub mod remote;
 pub mod render_release;

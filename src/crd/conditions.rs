@@ -9,6 +9,8 @@ pub const READY: &str = "Ready";
 pub const RECONCILING: &str = "Reconciling";
 /// Whether nothing will be done until somebody acts. Absent when not.
 pub const STALLED: &str = "Stalled";
+/// Whether there is a plan: to be approved, or being carried out. Absent when not.
+pub const PLANNED: &str = "Planned";
 /// Whether the last install, upgrade, rollback or uninstall went well.
 pub const RELEASED: &str = "Released";
 /// Whether a failed release has been undone.
@@ -16,8 +18,8 @@ pub const REMEDIATED: &str = "Remediated";
 /// Whether the chart's tests passed.
 pub const TEST_SUCCESS: &str = "TestSuccess";
 
-/// The order in which conditions are listed: how it is, what goes on, how that came about.
-const ORDER: [&str; 6] = [READY, RECONCILING, STALLED, RELEASED, TEST_SUCCESS, REMEDIATED];
+/// The order in which conditions are listed: how it is, what goes on or would, how that came about.
+const ORDER: [&str; 7] = [READY, RECONCILING, STALLED, PLANNED, RELEASED, TEST_SUCCESS, REMEDIATED];
 
 /// Longest message of a condition in bytes; the API allows 32768.
 const LONGEST_MESSAGE: usize = 20_000;

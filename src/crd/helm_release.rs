@@ -75,6 +75,10 @@ pub struct HelmReleaseSpec {
     pub chart_ref: Option<ChartRef>,
     /// How often the release is looked at even though nothing has changed. Changes are seen by watches, so this is a safety net.
     pub interval: Duration,
+    /// Whether a change is made at once (`Apply`), or first written down and made only when the annotation `pintle.dev/approve` has
+    /// the digest of that plan (`Plan`). Default: Apply.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub mode: Option<Mode>,
     /// The cluster to install into; the release's records are kept there too. Default: the cluster that this object lives in.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub kube_config: Option<KubeConfig>,
@@ -165,6 +169,17 @@ pub struct HelmReleaseSpec {
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(extend("default" = null))]
     pub health_check_exprs: Vec<HealthCheckExpr>,
+}
+
+/// Whether changes are made at once.
+#[derive(JsonSchema, Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]
+#[schemars(description = "")]
+pub enum Mode {
+    /// They are.
+    #[default]
+    Apply,
+    /// They are planned, and made once the plan is approved.
+    Plan,
 }
 
 /// The chart of a release and where it comes from.

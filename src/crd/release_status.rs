@@ -16,7 +16,7 @@ pub struct HelmReleaseStatus {
     pub observed_generation: Option<i64>,
     /// The generation of the spec that was last acted upon.
     pub last_attempted_generation: Option<i64>,
-    /// Ready, Reconciling, Stalled, Released, TestSuccess, Remediated.
+    /// Ready, Reconciling, Stalled, Planned, Released, TestSuccess, Remediated.
     #[schemars(extend("x-kubernetes-list-type" = "map", "x-kubernetes-list-map-keys" = ["type"]))]
     pub conditions: Vec<Condition>,
     /// The release revision that runs.
@@ -32,6 +32,10 @@ pub struct HelmReleaseStatus {
     pub history: Vec<Snapshot>,
     /// The objects of the release as last applied.
     pub inventory: Option<Inventory>,
+    /// What would be done, if `spec.mode` is Plan and something is to be done.
+    pub plan: Option<Plan>,
+    /// The approved plan that was last carried out.
+    pub last_handled_approval: Option<String>,
     /// Digest of the post-renderers at the last success.
     pub observed_post_renderers_digest: Option<String>,
     /// Digest of the common metadata at the last success.
@@ -60,6 +64,40 @@ pub struct HelmReleaseStatus {
     pub last_handled_force_at: Option<String>,
     /// The last value of the annotation `reconcile.fluxcd.io/resetAt` that was acted upon.
     pub last_handled_reset_at: Option<String>,
+}
+
+/// What would be done. Approved by the annotation `pintle.dev/approve` with its digest.
+#[derive(JsonSchema, Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Plan {
+    /// The digest of chart, values, rendered objects and hooks, and of the revision that runs: what is approved.
+    pub digest: String,
+    /// The digest of what the plan was made from. As long as it is the same, no other plan is made.
+    pub inputs_digest: String,
+    /// The action: install, upgrade, rollback.
+    pub action: String,
+    /// The revision that it would make.
+    pub revision: i64,
+    /// The revision that it would replace. Absent when nothing runs.
+    pub base: Option<i64>,
+    /// The chart, as `name@version`.
+    pub chart: String,
+    /// Objects that would be created.
+    pub create: i64,
+    /// Objects that would be changed.
+    pub change: i64,
+    /// Objects that would be deleted.
+    pub delete: i64,
+    /// Hooks that would run.
+    pub hooks: i64,
+    /// All of that in a line.
+    pub summary: String,
+    /// The ConfigMap with the differences, in the namespace of this object, under the key `plan.diff`.
+    pub config_map: String,
+    /// Whether the differences are longer than what is shown of them.
+    pub truncated: bool,
+    /// When the differences were looked for.
+    pub compared_at: Time,
 }
 
 /// What is being done just now.

@@ -11,8 +11,13 @@ use jiff::Timestamp;
 use std::{collections::BTreeSet, sync::Arc};
 
 impl Run<'_> {
+    /// Where changes are to be approved first, those of others are told of and never undone.
     pub(super) fn drift_mode(&self) -> DriftMode {
-        self.release.spec.drift_detection.as_ref().and_then(|d| d.mode).unwrap_or_default()
+        let asked = self.release.spec.drift_detection.as_ref().and_then(|d| d.mode);
+        match asked {
+            None | Some(DriftMode::Enabled) if self.plans() => DriftMode::Warn,
+            asked => asked.unwrap_or_default(),
+        }
     }
 
     /// The objects of the deployed revision that somebody may have changed. Costs no request.

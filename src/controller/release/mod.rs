@@ -6,6 +6,7 @@
 mod drift;
 mod memory;
 mod operations;
+mod proposal;
 mod telling;
 
 use super::{
@@ -276,7 +277,10 @@ impl<'a> Run<'a> {
             };
             tracing::debug!(namespace = %self.key.namespace, name = %self.key.name, ?next, "planned");
             match (next, wanted) {
-                (Next::Keep, _) => return self.keep(&who.storage).await,
+                (Next::Keep, _) => {
+                    self.forget_plan(&who).await;
+                    return self.keep(&who.storage).await;
+                }
                 (Next::Resume, _) => {
                     if let Some(turn) = self.step(&who).await? {
                         return Ok(turn);
@@ -293,7 +297,11 @@ impl<'a> Run<'a> {
                     }
                 }
                 (Next::Abandon { why }, _) => self.abandon(&why, &who).await?,
-                (Next::Rollback { target }, _) => self.rollback(target, &who).await?,
+                (Next::Rollback { target }, _) => {
+                    if let Some(turn) = self.rollback(target, &who).await? {
+                        return Ok(turn);
+                    }
+                }
                 (Next::UninstallRemediation, _) => {
                     self.uninstall(Action::UninstallRemediation, &who).await?;
                 }
@@ -429,8 +437,7 @@ impl<'a> Run<'a> {
 
     /// Requests by annotation.
     fn requests(&mut self) {
-        let annotations = self.release.annotations();
-        let value = |names: [&str; 2]| names.iter().find_map(|name| annotations.get(*name)).cloned();
+        let value = |names| requested(self.release, names);
         let requested = value(REQUESTED_AT);
         let status = &mut self.report.status;
         // As in Flux, a force or reset counts only together with a request of the same text.
@@ -438,7 +445,8 @@ impl<'a> Run<'a> {
         let (force, reset) = (value(FORCE_AT), value(RESET_AT));
         self.live.forced = asks(&force, &status.last_handled_force_at);
         self.live.reset = asks(&reset, &status.last_handled_reset_at);
-        if self.live.forced {
+        // With a plan to be approved first, it is handled when that is carried out.
+        if self.live.forced && !super::proposal::is_planned(self.release) {
             status.last_handled_force_at = force;
         }
         if self.live.reset {
@@ -528,6 +536,11 @@ impl<'a> Run<'a> {
             Err(error) => Err(error.into()),
         }
     }
+}
+
+/// The text of a request, by our own annotation or by Flux's.
+fn requested(release: &HelmRelease, names: [&str; 2]) -> Option<String> {
+    names.iter().find_map(|name| release.annotations().get(*name)).cloned()
 }
 
 fn until_then(then: Timestamp) -> Duration {

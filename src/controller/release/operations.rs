@@ -1,6 +1,10 @@
 //! How the planner's decisions are begun, carried on and given up: each in the hands of [`crate::action`].
 
-use super::{Identity, Run, Trouble, Turn, memory::summarise};
+use super::{
+    Identity, Run, Trouble, Turn,
+    memory::summarise,
+    proposal::{Intent, Subject, Verdict},
+};
 use crate::{
     action::{
         self, Action, Cursor, Operation, Progress, Workplace, advance,
@@ -42,31 +46,54 @@ impl Run<'_> {
         }
     }
 
-    /// What a render needs, or the turn to take while definitions are not in force yet.
+    /// Renders, unless that has been done, and sees to it that definitions are in force; or the turn to take while they are not.
     pub(super) async fn rendered(
         &mut self,
         wanted: &Wanted,
-        action: Action,
-        revision: u32,
+        (action, revision): (Action, u32),
+        planned: Option<Box<Rendered>>,
         at: &Workplace,
     ) -> Result<Result<Rendered, Turn>, Trouble> {
         let chart = resolve::chart(wanted, self.ctx).await.map_err(Trouble::Blocked)?;
         let definitions = render_release::crds(&chart.chart, &wanted.values).map_err(Trouble::Blocked)?;
-        let established = action::install_crds(&definitions, policy::crds(&self.release.spec, action), at).await?;
-        if let action::Established::Waits(why) = established {
-            self.report.conditions().reconciling("Progressing", &format!("waits for {why}"));
-            return Ok(Err(Turn::After(Duration::from_millis(250))));
+        let policy = policy::crds(&self.release.spec, action);
+        if let Some(turn) = self.establish(&definitions, policy, at).await? {
+            return Ok(Err(turn));
         }
-        let rendered =
-            render_release::render(self.release, self.ctx, &at.cluster, &chart, wanted, &self.place, action, revision)
-                .await
-                .map_err(Trouble::Blocked)?;
+        let rendered = match planned {
+            Some(planned) => *planned,
+            None => render_release::render(
+                self.release,
+                self.ctx,
+                &at.cluster,
+                &chart,
+                wanted,
+                &self.place,
+                action,
+                revision,
+            )
+            .await
+            .map_err(Trouble::Blocked)?,
+        };
         // Helm 2's way to bring definitions along: never changed once they are there.
-        match action::install_crds(&rendered.definitions, action::CrdPolicy::Create, at).await? {
-            action::Established::All => Ok(Ok(rendered)),
+        match self.establish(&rendered.definitions, action::CrdPolicy::Create, at).await? {
+            Some(turn) => Ok(Err(turn)),
+            None => Ok(Ok(rendered)),
+        }
+    }
+
+    /// Puts definitions in force; a turn if they are not yet.
+    async fn establish(
+        &mut self,
+        definitions: &[(String, String)],
+        policy: action::CrdPolicy,
+        at: &Workplace,
+    ) -> Result<Option<Turn>, Trouble> {
+        match action::install_crds(definitions, policy, at).await? {
+            action::Established::All => Ok(None),
             action::Established::Waits(why) => {
                 self.report.conditions().reconciling("Progressing", &format!("waits for {why}"));
-                Ok(Err(Turn::After(Duration::from_millis(250))))
+                Ok(Some(Turn::After(Duration::from_millis(250))))
             }
         }
     }
@@ -75,11 +102,19 @@ impl Run<'_> {
         let newest = self.newest_version();
         let at = self.workplace(Action::Install, who);
         let revision = at.next_revision(newest);
+        let mut planned = None;
+        if self.plans() {
+            let intent = Intent { action: Action::Install, revision, base: None };
+            match self.propose(intent, &Subject::Chart(wanted), who).await? {
+                Verdict::Approved(rendered) => planned = Some(rendered),
+                Verdict::Awaits(turn) => return Ok(Some(turn)),
+            }
+        }
         self.progress(&format!("installs revision {revision} of chart {}@{}", wanted.chart, wanted.version));
         if self.release.spec.install.as_ref().is_some_and(|i| i.create_namespace) {
             action::objects::ensure_namespace(&self.place.namespace, &at).await?;
         }
-        let rendered = match self.rendered(wanted, Action::Install, revision, &at).await? {
+        let rendered = match self.rendered(wanted, (Action::Install, revision), planned, &at).await? {
             Ok(rendered) => rendered,
             Err(turn) => return Ok(Some(turn)),
         };
@@ -90,6 +125,9 @@ impl Run<'_> {
         self.report.attempt_action(Action::Install);
         let operation = begin::install(rendered.draft, &self.errand(wanted), before.as_ref(), &at).await?;
         self.began(operation).await;
+        if self.plans() {
+            self.carries_out().await;
+        }
         Ok(None)
     }
 
@@ -103,6 +141,14 @@ impl Run<'_> {
         let newest_version = self.newest_version().unwrap_or(0);
         let at = self.workplace(Action::Upgrade, who);
         let revision = at.next_revision(Some(newest_version));
+        let mut planned = None;
+        if self.plans() {
+            let intent = Intent { action: Action::Upgrade, revision, base: Some(base) };
+            match self.propose(intent, &Subject::Chart(wanted), who).await? {
+                Verdict::Approved(rendered) => planned = Some(rendered),
+                Verdict::Awaits(turn) => return Ok(Some(turn)),
+            }
+        }
         match why {
             Why::Unmanaged => {
                 let note = format!(
@@ -117,9 +163,10 @@ impl Run<'_> {
             }
             Why::OutOfSync | Why::Failed | Why::Forced => {}
         }
-        self.live.forced = false;
+        // With a plan, it is done with when that is carried out.
+        self.live.forced &= self.plans();
         self.progress(&format!("upgrades to revision {revision} with chart {}@{}", wanted.chart, wanted.version));
-        let rendered = match self.rendered(wanted, Action::Upgrade, revision, &at).await? {
+        let rendered = match self.rendered(wanted, (Action::Upgrade, revision), planned, &at).await? {
             Ok(rendered) => rendered,
             Err(turn) => return Ok(Some(turn)),
         };
@@ -128,6 +175,9 @@ impl Run<'_> {
         self.report.attempt_action(Action::Upgrade);
         let operation = begin::upgrade(rendered.draft, &self.errand(wanted), (newest, base), self.kept(), &at).await?;
         self.began(operation).await;
+        if self.plans() {
+            self.carries_out().await;
+        }
         Ok(None)
     }
 
@@ -140,15 +190,30 @@ impl Run<'_> {
         }
     }
 
-    pub(super) async fn rollback(&mut self, target: u32, who: &Identity) -> Result<(), Trouble> {
+    pub(super) async fn rollback(&mut self, target: u32, who: &Identity) -> Result<Option<Turn>, Trouble> {
         let newest_version = self.newest_version().unwrap_or(0);
         let at = self.workplace(Action::Rollback, who);
+        // One that the spec asks for is a change like any other; a remediation belongs to what was approved.
+        let planned = self.plans() && self.rollback_to().is_some();
+        if planned {
+            let intent = Intent {
+                action: Action::Rollback,
+                revision: at.next_revision(Some(newest_version)),
+                base: Some(newest_version),
+            };
+            if let Verdict::Awaits(turn) = self.propose(intent, &Subject::Revision(target), who).await? {
+                return Ok(Some(turn));
+            }
+        }
         let newest = self.stored(&who.storage, newest_version).await?;
         let target = self.stored(&who.storage, target).await?;
         let errand = Errand { generation: self.generation(), fingerprint: String::new(), oci_digest: None };
         let operation = begin::rollback(&errand, &newest, &target, self.kept(), &at).await?;
         self.began(operation).await;
-        Ok(())
+        if planned {
+            self.carries_out().await;
+        }
+        Ok(None)
     }
 
     pub(super) async fn uninstall(&mut self, action: Action, who: &Identity) -> Result<(), Trouble> {

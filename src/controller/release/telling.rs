@@ -247,7 +247,7 @@ fn wording(action: Action, target: Option<u32>, title: &str, failure: Option<&st
 }
 
 /// The interval, give or take a twentieth, so that releases of one age do not stay in step.
-fn jittered(interval: Option<SignedDuration>) -> Duration {
+pub(super) fn jittered(interval: Option<SignedDuration>) -> Duration {
     let interval = interval
         .and_then(|i| Duration::try_from(i).ok())
         .unwrap_or(Duration::from_secs(60))
