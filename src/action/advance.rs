@@ -462,9 +462,32 @@ async fn wait(op: &mut Operation, at: &Workplace) -> Result<Progress, Error> {
             };
             let timed_out =
                 if timed_out { format!("timed out after {:#}: ", at.options.timeout) } else { String::new() };
+            op.cursor.late = true;
             fail(op, format!("{timed_out}{message}"), at).await
         }
     }
+}
+
+/// Whether the objects of a revision that was not ready in time are so by now. What is not is remembered in `waiting`, so that
+/// only what changed is asked for the next time.
+///
+/// # Errors
+/// If an object cannot be read.
+pub async fn is_ready(
+    record: &Record,
+    waiting: &mut Option<Waiting>,
+    changed: &BTreeSet<ObjectId>,
+    at: &Workplace,
+) -> Result<bool, Error> {
+    let waiting = match waiting {
+        Some(waiting) => waiting,
+        None => {
+            let targets = objects::targets(record, &at.cluster).await?;
+            watch(&targets, at).await?;
+            waiting.insert(Waiting::for_objects(targets.into_iter().map(|t| t.id)))
+        }
+    };
+    Ok(waiting.look(changed, &rules(at), at).await? == Standing::Ready)
 }
 
 async fn delete(op: &mut Operation, at: &Workplace) -> Result<Progress, Error> {

@@ -3,7 +3,7 @@
 use super::{
     Error, Workplace,
     advance::{self, Operation},
-    cursor::{ANNOTATION, Action, Cursor, HookEvent},
+    cursor::{ANNOTATION, Action, Cursor, HookEvent, Step},
     hooks, objects,
 };
 use crate::{
@@ -63,6 +63,7 @@ fn cursor(action: Action, errand: &Errand, record: &Record, base: Option<u32>, a
         manifest: text_digest(&record.manifest),
         tested: None,
         shapes: Vec::new(),
+        late: false,
         oci_digest: errand.oci_digest.clone(),
     }
 }
@@ -240,6 +241,25 @@ pub async fn test(newest: Stored, mut cursor: Cursor, at: &Workplace) -> Result<
         cursor.since = at.now;
     }
     let stored = at.storage.annotate(&newest, &annotations(&cursor)).await?;
+    Ok(Operation::resume(stored, cursor))
+}
+
+/// Takes an operation up again whose objects were not ready in time and are now: it goes on from its wait.
+///
+/// # Errors
+/// If the record cannot be written.
+pub async fn recover(newest: Stored, mut cursor: Cursor, at: &Workplace) -> Result<Operation, Error> {
+    cursor.late = false;
+    cursor.step = Some(Step::Wait);
+    cursor.since = at.now;
+    let mut record = newest.record.clone();
+    let info = &mut Arc::make_mut(&mut record).info;
+    (info.status, info.description) = match (cursor.action, cursor.target) {
+        (Action::Install, _) => (Status::PendingInstall, "Initial install underway".to_owned()),
+        (Action::Rollback, Some(target)) => (Status::PendingRollback, format!("Rollback to {target}")),
+        _ => (Status::PendingUpgrade, "Preparing upgrade".to_owned()),
+    };
+    let stored = at.storage.update(&newest, &record, &annotations(&cursor)).await?;
     Ok(Operation::resume(stored, cursor))
 }
 

@@ -197,6 +197,9 @@ pub struct Cursor {
     /// by it a change is noticed, also one that was made while no operator ran. Empty if not known.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub shapes: Vec<String>,
+    /// Its objects were applied and not ready in time: they may become so by themselves.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub late: bool,
     /// Digest of the chart's manifest in the registry that it came from.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub oci_digest: Option<String>,
@@ -248,6 +251,7 @@ mod tests {
             manifest: String::new(),
             tested: None,
             shapes: vec![],
+            late: true,
             oci_digest: Some("sha256:2".into()),
         };
         let text = cursor.to_annotation();

@@ -1,9 +1,9 @@
 //! What the operator remembers of a release between two reconciles. All of it can be read anew from the API server; it is
 //! here so that an unchanged release costs no request, and a waiting one only those that its objects' changes call for.
 
-use super::{drift::Watchfulness, plan::Revision, remote::Remote};
+use super::{drift::Watchfulness, plan::Revision, policy::Place, remote::Remote};
 use crate::{
-    action::Operation,
+    action::{Operation, Waiting},
     cluster::{
         ObjectId,
         ownership::{Origin, label_value},
@@ -85,11 +85,24 @@ pub struct Composed {
     pub values: Arc<serde_json::Value>,
 }
 
+/// A failed revision whose objects may become ready by themselves.
+#[derive(Default)]
+pub struct Late {
+    /// The revision.
+    pub version: u32,
+    /// What is not ready; nothing before the first look.
+    pub waiting: Option<Waiting>,
+    /// What changed since the last look.
+    pub changed: BTreeSet<ObjectId>,
+}
+
 /// What one reconcile leaves for the next.
 #[derive(Default)]
 pub struct Live {
     /// The operation under way.
     pub operation: Option<Operation>,
+    /// Where the release is that all of this is about.
+    pub place: Option<Place>,
     /// The recorded revisions, newest first; nothing if they have to be read.
     pub history: Option<Vec<Summary>>,
     /// The highest revision whose record could not be read when they were; 0 if all could.
@@ -106,6 +119,8 @@ pub struct Live {
     pub reset: bool,
     /// The status as it was last written, so that it is written only if it changes.
     pub status: Option<serde_json::Value>,
+    /// What a revision that failed for its objects' sake still lacks, and which of these changed since the last look.
+    pub late: Option<Late>,
     /// Objects of the deployed revision, for the inventory.
     pub inventory: Option<(u32, Vec<ObjectId>)>,
     /// Changes by others to those objects.
@@ -118,6 +133,17 @@ pub struct Live {
     pub outage: Option<(&'static str, String)>,
     /// The cluster that the release goes to if it is another than the operator's, and the generation that names it.
     pub remote: Option<(i64, Arc<Remote>)>,
+}
+
+impl Live {
+    /// Forgets what is known of the release, but not of the HelmRelease.
+    pub fn forget_release(&mut self) {
+        self.history = None;
+        self.operation = None;
+        self.late = None;
+        self.inventory = None;
+        self.drift = Watchfulness::default();
+    }
 }
 
 /// One release's place.

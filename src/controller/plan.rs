@@ -97,6 +97,8 @@ pub struct Situation<'a> {
     pub drifted: bool,
     /// The revision that the spec asks for, whatever its chart and values say.
     pub rollback_to: Option<u32>,
+    /// Whether the objects of the newest revision, which failed since they were not ready in time, are ready by now.
+    pub recovered: bool,
     /// Asked for by annotation: act although nothing changed or retries are exhausted.
     pub forced: bool,
     /// The time.
@@ -136,6 +138,8 @@ pub enum Next {
     },
     /// Remove the failed release before the next attempt.
     UninstallRemediation,
+    /// Go on with the newest revision, which failed since its objects were not ready in time.
+    Recover,
     /// Run the test hooks of the newest revision.
     Test,
     /// Look at objects that somebody seems to have changed.
@@ -336,6 +340,9 @@ fn failed(at: &Situation<'_>, newest: &Revision, ours: Option<&Cursor>) -> Next 
     if at.forced {
         return Next::Upgrade { base, why: Why::Forced };
     }
+    if at.recovered && (cursor.fingerprint == at.fingerprint || cursor.action == Action::Rollback) {
+        return Next::Recover;
+    }
     if cursor.action == Action::Rollback {
         // The way back failed too. The release stays as it is until an input changes.
         if cursor.generation == at.generation && at.failures.upgrade > 0 {
@@ -458,6 +465,7 @@ mod tests {
             manifest: String::new(),
             tested: None,
             shapes: Vec::new(),
+            late: false,
             oci_digest: None,
         };
         Revision { version, status, cursor: Some(cursor), modified: minutes_ago(10), intact: true }
@@ -506,6 +514,7 @@ mod tests {
         policy: Policy,
         failures: Failures,
         drifted: bool,
+        recovered: bool,
         rollback_to: Option<u32>,
         forced: bool,
         generation: i64,
@@ -520,6 +529,7 @@ mod tests {
                 policy: policy(),
                 failures: Failures::default(),
                 drifted: false,
+                recovered: false,
                 rollback_to: None,
                 forced: false,
                 generation: 1,
@@ -539,6 +549,11 @@ mod tests {
 
         fn forced(mut self) -> Self {
             self.forced = true;
+            self
+        }
+
+        fn recovered(mut self) -> Self {
+            self.recovered = true;
             self
         }
 
@@ -572,6 +587,7 @@ mod tests {
             policy: &case.policy,
             failures: case.failures,
             drifted: case.drifted,
+            recovered: case.recovered,
             rollback_to: case.rollback_to,
             forced: case.forced,
             now: now(),
@@ -744,6 +760,18 @@ mod tests {
                 vec![foreign(2, Failed, 6), foreign(1, Deployed, 9)],
                 Next::Upgrade { base: 1, why: Why::Unmanaged },
             ),
+            Case::new("ready after all", vec![ours(1, Failed, Install, "want")], Next::Recover)
+                .recovered()
+                .failures(1, 0),
+            Case::new(
+                "ready after all, but something else is wanted",
+                vec![ours(1, Failed, Install, "old")],
+                Next::Upgrade { base: 1, why: Why::OutOfSync },
+            )
+            .recovered(),
+            Case::new("a rollback, ready after all", vec![rolled_back(3, 1, Failed, 1)], Next::Recover)
+                .recovered()
+                .failures(0, 1),
             Case::new("install failed, no retries", vec![ours(1, Failed, Install, "want")], stalled("RetriesExceeded"))
                 .failures(1, 0),
             Case::new(

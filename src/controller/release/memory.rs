@@ -32,6 +32,8 @@ impl Run<'_> {
         }
         if let Some(operation) = &mut self.live.operation {
             operation.changed.extend(signals.changed);
+        } else if let Some(late) = &mut self.live.late {
+            late.changed.extend(signals.changed);
         }
         if signals.records.is_empty() {
             return;
@@ -62,6 +64,10 @@ impl Run<'_> {
 
     /// Reads the records, unless they are remembered.
     pub(super) async fn remember(&mut self, storage: &Storage) -> Result<(), Trouble> {
+        if self.live.place.as_ref() != Some(&self.place) {
+            self.live.forget_release();
+            self.live.place = Some(self.place.clone());
+        }
         if self.live.history.is_some() {
             return Ok(());
         }

@@ -5,6 +5,7 @@
 
 mod drift;
 mod memory;
+mod moving;
 mod operations;
 mod proposal;
 mod telling;
@@ -153,6 +154,8 @@ struct Run<'a> {
     paused: Option<Duration>,
     /// An operation is under way, whose time runs.
     soon: bool,
+    /// The objects of the newest revision, which were not ready in time, are so by now.
+    recovered: bool,
 }
 
 impl<'a> Run<'a> {
@@ -161,7 +164,20 @@ impl<'a> Run<'a> {
         let holder =
             Holder { namespace: key.namespace.clone(), name: key.name.clone(), uid: release.uid().unwrap_or_default() };
         let (place, suspects) = (policy::place(release), BTreeSet::new());
-        Self { release, ctx, key, cell, live, report, holder, place, suspects, paused: None, soon: false }
+        Self {
+            release,
+            ctx,
+            key,
+            cell,
+            live,
+            report,
+            holder,
+            place,
+            suspects,
+            paused: None,
+            soon: false,
+            recovered: false,
+        }
     }
 
     async fn reconcile(mut self) -> Then {
@@ -242,6 +258,9 @@ impl<'a> Run<'a> {
         }
         self.absorb();
         let who = self.identity().await?;
+        if let Some(turn) = self.leave_former_place(&who).await? {
+            return Ok(turn);
+        }
         self.requests();
         for _ in 0..TURNS {
             self.absorb();
@@ -249,6 +268,7 @@ impl<'a> Run<'a> {
                 return Ok(Turn::After(Duration::ZERO));
             }
             self.remember(&who.storage).await?;
+            self.look_at_the_late(&who).await?;
             let wanted = match self.rollback_to() {
                 // A revision is asked for: chart and values play no part.
                 Some(revision) => {
@@ -305,6 +325,7 @@ impl<'a> Run<'a> {
                 (Next::UninstallRemediation, _) => {
                     self.uninstall(Action::UninstallRemediation, &who).await?;
                 }
+                (Next::Recover, _) => self.recover(&who).await?,
                 (Next::Test, _) => self.test(&who).await?,
                 (Next::Inspect, _) => self.inspect(&who).await?,
                 (Next::AwaitForeign { until }, _) => {
@@ -380,9 +401,7 @@ impl<'a> Run<'a> {
             };
             // What is remembered is of another cluster, or of another watch of it.
             if !same {
-                self.live.history = None;
-                self.live.operation = None;
-                self.live.inventory = None;
+                self.live.forget_release();
             }
             self.live.remote = remote.map(|remote| (generation, remote));
         }
@@ -396,8 +415,16 @@ impl<'a> Run<'a> {
                 }
             }
         };
-        let storage = Storage::new(cluster.clone(), &self.place.storage_namespace, self.ctx.settings.driver);
-        Ok(Identity { own, cluster, storage })
+        Ok(Identity { storage: self.storage(&cluster), own, cluster })
+    }
+
+    fn storage(&self, cluster: &Arc<Cluster>) -> Storage {
+        Storage::new(cluster.clone(), &self.place.storage_namespace, self.ctx.settings.driver)
+    }
+
+    /// The same identity with the records of the release's present place.
+    fn at_place(&self, who: Identity) -> Identity {
+        Identity { storage: self.storage(&who.cluster), ..who }
     }
 
     /// The watches of the cluster that the release goes to.
@@ -429,6 +456,7 @@ impl<'a> Run<'a> {
             policy: &policy::policy(&self.release.spec, self.ctx.settings.foreign_grace),
             failures: self.report.failures(),
             drifted: !self.suspects.is_empty(),
+            recovered: self.recovered,
             rollback_to: self.rollback_to(),
             forced: self.live.forced,
             now: Timestamp::now(),
@@ -472,26 +500,37 @@ impl<'a> Run<'a> {
             return self.let_go().await;
         }
         let who = self.identity().await?;
+        // It may have been about to move.
+        if let Some(former) = self.former_place() {
+            self.place = former;
+        }
+        let who = self.at_place(who);
+        match self.remove(&who).await? {
+            Some(turn) => Ok(turn),
+            None => self.let_go().await,
+        }
+    }
+
+    /// Uninstalls what is at the release's place, as far as it is this HelmRelease's; a turn if that has to wait.
+    async fn remove(&mut self, who: &Identity) -> Result<Option<Turn>, Trouble> {
         for _ in 0..TURNS {
             self.absorb();
             self.remember(&who.storage).await?;
-            let Some(newest) = self.newest().cloned() else {
-                return self.let_go().await;
-            };
+            let Some(newest) = self.newest().cloned() else { return Ok(None) };
             let cursor = newest.revision.cursor.as_ref();
             let ours = cursor
                 .is_some_and(|c| c.holder.namespace == self.holder.namespace && c.holder.name == self.holder.name);
             // Nothing of ours: records of another holder, or of somebody who never handed over.
             if !ours && (cursor.is_some() || self.report.status.storage_namespace.is_none()) {
-                return self.let_go().await;
+                return Ok(None);
             }
             if newest.revision.status == Status::Uninstalled {
-                return self.let_go().await;
+                return Ok(None);
             }
             let under_way = cursor.filter(|c| c.step.is_some() && c.holder == self.holder).map(|c| c.doing());
             match under_way {
-                Some(Action::Uninstall | Action::UninstallRemediation) => match self.step(&who).await? {
-                    Some(turn) => return Ok(turn),
+                Some(Action::Uninstall | Action::UninstallRemediation) => match self.step(who).await? {
+                    Some(turn) => return Ok(Some(turn)),
                     None if conditions::find(&self.report.status.conditions, conditions::RELEASED)
                         .is_some_and(|c| c.reason == "UninstallFailed")
                         && self.live.operation.is_none()
@@ -506,11 +545,11 @@ impl<'a> Run<'a> {
                 // Whatever else is under way is overtaken.
                 _ => {
                     self.report.conditions().reconciling("Progressing", "uninstalls the release");
-                    self.uninstall(Action::Uninstall, &who).await?;
+                    self.uninstall(Action::Uninstall, who).await?;
                 }
             }
         }
-        Ok(Turn::After(Duration::ZERO))
+        Ok(Some(Turn::After(Duration::ZERO)))
     }
 
     async fn let_go(&mut self) -> Result<Turn, Trouble> {

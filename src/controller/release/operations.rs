@@ -12,6 +12,7 @@ use crate::{
         records,
     },
     controller::{
+        live::Late,
         metrics::{ActionLabels, OutcomeLabel},
         plan::Why,
         policy,
@@ -240,6 +241,45 @@ impl Run<'_> {
         let newest = self.stored(&who.storage, newest_version).await?;
         let Some(cursor) = Cursor::of(&newest) else { return Err(Trouble::Raced) };
         let operation = begin::test(newest, cursor, &at).await?;
+        self.began(operation).await;
+        Ok(())
+    }
+
+    /// Looks whether a revision that failed since its objects were not ready in time has come round.
+    pub(super) async fn look_at_the_late(&mut self, who: &Identity) -> Result<(), Trouble> {
+        self.recovered = false;
+        let version = self
+            .newest()
+            .filter(|newest| newest.revision.status == Status::Failed)
+            .filter(|newest| newest.revision.cursor.as_ref().is_some_and(|c| c.late && c.holder == self.holder))
+            .map(|newest| newest.revision.version);
+        let Some(version) = version else {
+            self.live.late = None;
+            return Ok(());
+        };
+        if self.live.late.as_ref().is_none_or(|late| late.version != version) {
+            self.live.late = Some(Late { version, ..Late::default() });
+        }
+        let Some(mut late) = self.live.late.take() else { return Ok(()) };
+        if late.waiting.is_none() || !late.changed.is_empty() {
+            let action = self.newest().and_then(|n| n.revision.cursor.as_ref()).map_or(Action::Upgrade, |c| c.action);
+            let at = self.workplace(action, who);
+            let stored = self.stored(&who.storage, version).await?;
+            let changed = std::mem::take(&mut late.changed);
+            self.recovered = advance::is_ready(&stored.record, &mut late.waiting, &changed, &at).await?;
+        }
+        self.live.late = Some(late);
+        Ok(())
+    }
+
+    pub(super) async fn recover(&mut self, who: &Identity) -> Result<(), Trouble> {
+        let newest_version = self.newest_version().unwrap_or(0);
+        let newest = self.stored(&who.storage, newest_version).await?;
+        let Some(cursor) = Cursor::of(&newest) else { return Err(Trouble::Raced) };
+        let at = self.workplace(cursor.action, who);
+        self.announce(false, "Recovered", &format!("the objects of revision {newest_version} are ready after all"))
+            .await;
+        let operation = begin::recover(newest, cursor, &at).await?;
         self.began(operation).await;
         Ok(())
     }
