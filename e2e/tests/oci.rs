@@ -213,7 +213,7 @@ fn template_does_with_registries_what_helm_does() {
         if !logged_in {
             let ours = template(&pintle, &registry, &[&chart, "--plain-http"]);
             let text = String::from_utf8_lossy(&ours.stderr).into_owned();
-            assert!(text.contains("401") && text.contains("it wants credentials"), "{text}");
+            assert!(text.contains("401") && text.contains("helm registry login"), "{text}");
             let done = registry.helm(&login).unwrap();
             assert!(done.status.success(), "{}", String::from_utf8_lossy(&done.stderr));
         }

@@ -35,6 +35,8 @@ const TARGETS: &[Target] = &[
     Target { name: "archive", make: make_archive, read: read_archive },
     #[cfg(feature = "index")]
     Target { name: "index", make: make_index, read: read_index },
+    #[cfg(feature = "index")]
+    Target { name: "registry", make: make_registry, read: read_registry },
 ];
 
 /// What is being read just now: where, since when, and what it is.
@@ -327,11 +329,42 @@ fn make_index(rng: &mut Rng, _: &[Case]) -> Vec<u8> {
     bytes
 }
 
+/// A name of a chart in a registry, or a file of credentials.
+#[cfg(feature = "index")]
+fn make_registry(rng: &mut Rng, _: &[Case]) -> Vec<u8> {
+    let host = rng.pick(&["h", "h:5000", "docker.io", "u:p@h", "[::1]", "", "https://h/v1/", "é"]);
+    let text = if rng.chance(50) {
+        let path = rng.pick(&["a", "a/b", "a_b/c--d", "a..b", "../a", "", "A", "a%2f"]);
+        let tail = rng.pick(&["", ":1.0.0", ":1_2", "@sha256:00", "@", ":", ":1@sha256:"]);
+        format!("oci://{host}/{path}{tail}")
+    } else {
+        let entry = rng.pick(&[r#""auth":"dTpw""#, r#""auth":"?""#, r#""username":"u","password":"p""#, r#""auth":1"#]);
+        format!(r#"{{"auths":{{"{host}":{{{entry}}}}},"credsStore":"s","credHelpers":{{"{host}":"t"}}}}"#)
+    };
+    let mut bytes = text.into_bytes();
+    damage(rng, &mut bytes);
+    bytes
+}
+
 #[cfg(feature = "index")]
 fn read_index(bytes: &[u8]) {
     if let Ok(index) = pintle::source::Index::read(bytes, "http://example.test") {
         for (name, _) in index.iter() {
             let _ = index.resolve(name, ">=0.0.0-0");
         }
+    }
+}
+
+#[cfg(feature = "index")]
+fn read_registry(bytes: &[u8]) {
+    let text = String::from_utf8_lossy(bytes);
+    if let Ok(reference) = pintle::source::Reference::parse(&text) {
+        // What is a name is an address too.
+        let _ = pintle::source::Repository::registry(reference.split().0, true).map(|registry| registry.address());
+    }
+    let known = pintle::source::Repository::registry("oci://h:5000/x", true);
+    if let (Ok(config), Ok(registry)) = (pintle::source::DockerConfig::parse(bytes), known) {
+        let _ = config.credentials(&registry).map(|found| found.is_some());
+        let _ = config.helper(&registry);
     }
 }

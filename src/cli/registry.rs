@@ -105,6 +105,14 @@ fn in_words(error: &source::Error, reference: &Reference, range: &str) -> Failur
             format!("could not locate a version matching provided version string {range}")
         }
         source::Error::Range { why, .. } => why.clone(),
+        source::Error::Denied { url, status, authenticated } => {
+            let why = if *authenticated {
+                "it does not accept the username and password, or they give no access to this chart"
+            } else {
+                "it wants to know who asks: log in with 'helm registry login', or give --username and --password"
+            };
+            format!("GET {url}: response status code {status}: {why}")
+        }
         other => return other.to_string().into(),
     };
     Failure {
@@ -241,6 +249,12 @@ mod tests {
             ),
             (&version(">7"), ">7", "could not locate a version matching provided version string >7"),
             (&none, "", "chart \"web\" is not in the registry at oci://h/x"),
+            (
+                &source::Error::Denied { url: "u".into(), status: 401, authenticated: false },
+                "",
+                "GET u: response status code 401: it wants to know who asks: log in with 'helm registry login', or give \
+                 --username and --password",
+            ),
         ] {
             assert_eq!(in_words(error, &reference, range).text, expected);
         }

@@ -517,8 +517,15 @@ async fn tls_with_a_certificate_authority_of_ones_own() {
         ),
     ] {
         let mut repository = server.repository();
-        repository.tls = tls;
+        repository.tls = tls.clone();
         let answer = sources(None).index(&repository).await;
+        let mut registry = Repository::registry(&server.url.replace("https://", "oci://"), false).unwrap();
+        registry.tls = tls;
+        let age = Age { most: Duration::ZERO, since: None };
+        let refusal = sources(None).tagged(&registry, "web", "1.x", age).await.chart.unwrap_err().to_string();
+        // No registry sends an index: to get that far is what counts.
+        let expected_of_registry = expected.err().unwrap_or("its list of tags cannot be read");
+        assert!(refusal.contains(expected_of_registry), "{name}: {refusal}");
         match (answer, expected) {
             (Ok(_), Ok(())) => {}
             (Err(error), Err(expected)) => assert!(error.to_string().contains(expected), "{name}: {error}"),
