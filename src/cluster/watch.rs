@@ -283,14 +283,14 @@ async fn follow(hub: Arc<Hub>, resource: Resource, known: Known) {
     }
 }
 
-enum Trouble {
+pub(super) enum Trouble {
     Gone,
     Expired,
     Denied,
     Passing,
 }
 
-fn trouble(error: &watcher::Error) -> Trouble {
+pub(super) fn trouble(error: &watcher::Error) -> Trouble {
     let code = match error {
         watcher::Error::InitialListFailed(kube::Error::Api(status))
         | watcher::Error::WatchStartFailed(kube::Error::Api(status))

@@ -1,11 +1,16 @@
 //! What every reconcile shares.
 
 use super::{
-    catalog::Catalog, charts::Charts, events::Events, live::Releases, metrics::Metrics, remote::Remotes,
+    catalog::Catalog,
+    charts::Charts,
+    events::Events,
+    live::{Key, Releases},
+    metrics::Metrics,
+    remote::Remotes,
     triggers::Alarm,
 };
 use crate::{
-    cluster::{self, Cluster, Watches, kubeconfig},
+    cluster::{self, Cluster, Lookouts, ObjectId, Watches, kubeconfig},
     crd::{HelmRelease, HelmRepository},
     release::Driver,
     source::Sources,
@@ -55,6 +60,8 @@ pub struct Context {
     pub repositories: Store<HelmRepository>,
     /// Watches of deployed objects.
     pub watches: Arc<Watches>,
+    /// Watches of objects that releases depend on.
+    pub lookouts: Lookouts,
     /// Other clusters that releases go to.
     pub remotes: Remotes,
     /// What is remembered of each release.
@@ -68,6 +75,19 @@ pub struct Context {
 }
 
 impl Context {
+    /// Notes which objects a release depends on, besides other releases. What nobody depends on any more is no longer watched.
+    pub fn depends(&self, key: &Key, objects: &[ObjectId]) {
+        for object in self.live.depends(key, objects) {
+            self.lookouts.end(&object);
+        }
+    }
+
+    /// Forgets a release.
+    pub fn forget(&self, key: &Key) {
+        self.depends(key, &[]);
+        self.live.forget(key);
+    }
+
     /// The API server as the identity of a release.
     ///
     /// # Errors

@@ -8,6 +8,7 @@ use crate::{
     },
     crd::{HelmRelease, HelmReleaseSpec},
 };
+use serde::Serialize;
 use std::sync::Arc;
 
 /// The reason for an expression that cannot be compiled; Flux's word.
@@ -60,11 +61,12 @@ pub fn check_dependencies(spec: &HelmReleaseSpec) -> Result<(), Blocked> {
 pub fn dependency_is_ready(
     release: &HelmRelease,
     at: usize,
-    dependency: &HelmRelease,
+    dependency: &impl Serialize,
 ) -> Result<Option<bool>, Blocked> {
     let Some(condition) = condition(&release.spec, at)? else { return Ok(None) };
     // What came as JSON goes as JSON.
-    let [own, other] = [release, dependency].map(|object| serde_json::to_value(object).unwrap_or_default());
+    let own = serde_json::to_value(release).unwrap_or_default();
+    let other = serde_json::to_value(dependency).unwrap_or_default();
     let answer = condition.holds([("self", &own), ("dep", &other)]);
     answer.map(Some).map_err(|error| Blocked::until_change("DependencyNotReady", format!("{}: {error}", place(at))))
 }

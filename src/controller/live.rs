@@ -1,7 +1,7 @@
 //! What the operator remembers of a release between two reconciles. All of it can be read anew from the API server; it is
 //! here so that an unchanged release costs no request, and a waiting one only those that its objects' changes call for.
 
-use super::{drift::Watchfulness, plan::Revision, policy::Place, remote::Remote};
+use super::{dependencies::Dependencies, drift::Watchfulness, plan::Revision, policy::Place, remote::Remote};
 use crate::{
     action::{Operation, Waiting},
     cluster::{
@@ -36,6 +36,8 @@ pub struct Signals {
     pub records: HashMap<String, (String, bool)>,
     /// A ConfigMap or Secret that it takes values from changed.
     pub values: bool,
+    /// Objects that it depends on and that changed.
+    pub dependencies: BTreeSet<ObjectId>,
 }
 
 /// A revision, as far as status and planner need it.
@@ -125,6 +127,8 @@ pub struct Live {
     pub inventory: Option<(u32, Vec<ObjectId>)>,
     /// Changes by others to those objects.
     pub drift: Watchfulness,
+    /// What it depends on, besides other releases, as it was last seen.
+    pub dependencies: Dependencies,
     /// When somebody last asked for a look by annotation.
     pub requested: Option<Instant>,
     /// When the registry that the chart comes from is to be asked again: no watch tells.
@@ -180,6 +184,8 @@ struct Inner {
     records: HashMap<(String, String, String), Key>,
     /// (kind, namespace, name) of a ConfigMap or Secret → HelmReleases that take values from it.
     values: HashMap<(&'static str, String, String), ValuesSource>,
+    /// Object → HelmReleases that depend on it.
+    dependencies: HashMap<ObjectId, BTreeSet<Key>>,
 }
 
 #[derive(Default)]
@@ -224,6 +230,30 @@ impl Releases {
             let source = inner.values.entry((kind, key.namespace.clone(), name.clone())).or_default();
             source.holders.insert(key.clone());
         }
+    }
+
+    /// Says on which objects a release depends; gives those on which none does any more.
+    pub fn depends(&self, key: &Key, objects: &[ObjectId]) -> Vec<ObjectId> {
+        let mut inner = self.inner();
+        for object in objects {
+            inner.dependencies.entry(object.clone()).or_default().insert(key.clone());
+        }
+        let mut lost = Vec::new();
+        inner.dependencies.retain(|object, holders| {
+            if !objects.contains(object) {
+                holders.remove(key);
+            }
+            if holders.is_empty() {
+                lost.push(object.clone());
+            }
+            !holders.is_empty()
+        });
+        lost
+    }
+
+    /// Who depends on this object.
+    pub fn by_dependency(&self, object: &ObjectId) -> Vec<Key> {
+        self.inner().dependencies.get(object).into_iter().flatten().cloned().collect()
     }
 
     /// Forgets a release.

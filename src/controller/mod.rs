@@ -6,6 +6,7 @@
 pub mod catalog;
 pub mod charts;
 pub mod context;
+pub mod dependencies;
 pub mod drift;
 pub mod events;
 pub(crate) mod eyes;
@@ -28,7 +29,7 @@ pub mod triggers;
 pub mod values;
 
 use crate::{
-    cluster::{self, Cluster, Selection, Watches},
+    cluster::{self, Cluster, Lookouts, Selection, Watches},
     crd::{HelmRelease, HelmRepository},
     source::{self, Sources},
 };
@@ -177,6 +178,7 @@ async fn lead(
     let (releases, releases_writer) = reflector::store::<HelmRelease>();
     let (repositories, repositories_writer) = reflector::store::<HelmRepository>();
     let (watches, changes) = Watches::new(cluster.clone(), Selection::default(), &flags.settings.manager);
+    let (lookouts, looked_out) = Lookouts::new(cluster.clone());
     let (alarm, woken) = Alarm::new();
     let ctx = Arc::new(Context {
         alarm,
@@ -187,6 +189,7 @@ async fn lead(
         releases: releases.clone(),
         repositories: repositories.clone(),
         watches: Arc::new(watches),
+        lookouts,
         live: live::Releases::default(),
         remotes: remote::Remotes::default(),
         events: events::Events::new(client.clone()),
@@ -245,6 +248,7 @@ async fn lead(
 
     let background = [
         tokio::spawn(triggers::objects(ctx.clone(), changes)),
+        tokio::spawn(triggers::dependencies(ctx.clone(), looked_out)),
         tokio::spawn(triggers::secrets(ctx.clone(), client.clone())),
         tokio::spawn(triggers::config_maps(ctx.clone(), client.clone())),
         tokio::spawn(sweep(ctx.clone())),

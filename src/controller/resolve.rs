@@ -4,7 +4,7 @@ use super::{
     catalog::Stock,
     charts::Loaded,
     context::Context,
-    health,
+    dependencies, health,
     live::{Composed, Key, Live},
     policy, post_render,
     values::{self, Content},
@@ -99,7 +99,7 @@ pub async fn resolve(
     unsupported(release)?;
     health::checks(&release.spec)?;
     health::check_dependencies(&release.spec)?;
-    dependencies(release, ctx)?;
+    dependencies::check(release, ctx, live, cluster).await?;
     let Located { repository, entry, oci_digest } = locate(release, ctx, live).await?;
     let composed = compose(release, live, cluster).await?;
     let spec = &release.spec;
@@ -145,46 +145,6 @@ fn unsupported(release: &HelmRelease) -> Result<(), Blocked> {
             return Err(Blocked::for_good(
                 "UnsupportedField",
                 format!("{field} is not supported yet: remove it to go on without it"),
-            ));
-        }
-    }
-    Ok(())
-}
-
-fn dependencies(release: &HelmRelease, ctx: &Context) -> Result<(), Blocked> {
-    let own = release.metadata.namespace.as_deref().unwrap_or_default();
-    for (at, dependency) in release.spec.depends_on.iter().enumerate() {
-        let namespace = dependency.namespace.as_deref().unwrap_or(own);
-        let name = format!("{namespace}/{}", dependency.name);
-        let found = ctx.releases.get(&ObjectRef::new(&dependency.name).within(namespace));
-        let Some(found) = found else {
-            return Err(Blocked::until_change(
-                "DependencyNotReady",
-                format!("dependency HelmRelease {name} does not exist"),
-            ));
-        };
-        // A condition of its own takes the place of the ordinary one, as in Flux.
-        match health::dependency_is_ready(release, at, &found)? {
-            Some(true) => continue,
-            Some(false) => {
-                let text = dependency.ready_expr.as_deref().unwrap_or_default();
-                return Err(Blocked::until_change(
-                    "DependencyNotReady",
-                    format!("dependency HelmRelease {name} is not ready: readyExpr is not true: {text}"),
-                ));
-            }
-            None => {}
-        }
-        let status = found.status.as_ref();
-        let current = status.is_some_and(|s| s.observed_generation == found.metadata.generation);
-        let ready = status.is_some_and(|s| conditions::is_true(&s.conditions, conditions::READY));
-        if !(current && ready) {
-            let why = status
-                .and_then(|s| conditions::find(&s.conditions, conditions::READY))
-                .map_or("it has not been looked at yet", |c| c.message.as_str());
-            return Err(Blocked::until_change(
-                "DependencyNotReady",
-                format!("dependency HelmRelease {name} is not ready: {why}"),
             ));
         }
     }

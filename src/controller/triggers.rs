@@ -1,9 +1,9 @@
 //! What wakes a release besides its own object: its objects, its records, the sources of its values, its repository, its
 //! dependencies. Each is a watch; nothing is polled.
 
-use super::{context::Context, live::Key};
+use super::{context::Context, dependencies, live::Key};
 use crate::{
-    cluster::Changed,
+    cluster::{Changed, ObjectId},
     crd::{HelmRelease, HelmRepository, conditions},
     release::Driver,
 };
@@ -71,18 +71,47 @@ pub fn release_changed(ctx: &Context, changed: &HelmRelease) {
     let ready = changed.status.as_ref().is_some_and(|s| {
         s.observed_generation == changed.metadata.generation && conditions::is_true(&s.conditions, conditions::READY)
     });
-    let (namespace, name) = (changed.namespace().unwrap_or_default(), changed.name_any());
+    let about = Key { namespace: changed.namespace().unwrap_or_default(), name: changed.name_any() };
     for release in ctx.releases.state() {
         let own = release.namespace().unwrap_or_default();
         let depends = release.spec.depends_on.iter().any(|d| {
-            let meant = d.name == name && d.namespace.as_deref().unwrap_or(&own) == namespace;
+            let meant = dependencies::helm_release(d, &own).as_ref() == Some(&about);
             meant && (ready || d.ready_expr.is_some())
         });
-        let waits = release.status.as_ref().is_none_or(|s| !conditions::is_true(&s.conditions, conditions::READY));
-        if depends && waits {
-            ctx.alarm.wake(&Key { namespace: own, name: release.name_any() });
+        let key = Key { namespace: own, name: release.name_any() };
+        // Whoever waits for itself by way of this one looks whether that is still so.
+        if (depends && waits(&release)) || dependencies::is_in_cycle_with(&release, &about) {
+            ctx.alarm.wake(&key);
         }
     }
+    // A cycle is told of in all its members, those that are ready included.
+    for member in dependencies::cycle_of(ctx, &about).unwrap_or_default() {
+        if member != about {
+            ctx.alarm.wake(&member);
+        }
+    }
+}
+
+/// Objects that releases depend on changed: those that wait go on, the others look at it when they are next reconciled.
+pub async fn dependencies(ctx: Arc<Context>, mut changes: mpsc::Receiver<ObjectId>) {
+    while let Some(object) = changes.recv().await {
+        for key in ctx.live.by_dependency(&object) {
+            if let Some(cell) = ctx.live.existing(&key) {
+                cell.signal(|signals| {
+                    signals.dependencies.insert(object.clone());
+                });
+            }
+            let release = ctx.releases.get(&ObjectRef::new(&key.name).within(&key.namespace));
+            if release.is_some_and(|release| waits(&release)) {
+                ctx.alarm.wake(&key);
+            }
+        }
+    }
+}
+
+/// Whether a release is not ready, for whatever reason.
+fn waits(release: &HelmRelease) -> bool {
+    release.status.as_ref().is_none_or(|s| !conditions::is_true(&s.conditions, conditions::READY))
 }
 
 /// Objects of releases changed.

@@ -99,7 +99,7 @@ pub struct HelmReleaseSpec {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 1, max = 63))]
     pub storage_namespace: Option<String>,
-    /// HelmReleases that must be ready before this one is installed or upgraded.
+    /// HelmReleases, and objects of any other kind, that must be ready before this one is installed or upgraded.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(extend("default" = null))]
     pub depends_on: Vec<Dependency>,
@@ -371,10 +371,20 @@ pub struct SecretKeyRef {
     pub key: Option<String>,
 }
 
-/// A HelmRelease that must be ready first.
-#[derive(JsonSchema, Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
+/// An object that must be ready first: a HelmRelease, unless `apiVersion` and `kind` say otherwise.
+#[derive(KubeSchema, Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
+#[x_kube(validation = kube::core::Rule::new("has(self.apiVersion) == has(self.kind)")
+    .message("apiVersion and kind must be set together"))]
 #[serde(rename_all = "camelCase")]
 pub struct Dependency {
+    /// The API version of an object that is no HelmRelease.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = 253))]
+    pub api_version: Option<String>,
+    /// Its kind.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = 63))]
+    pub kind: Option<String>,
     /// Its name.
     #[schemars(length(min = 1, max = 253))]
     pub name: String,
@@ -382,7 +392,8 @@ pub struct Dependency {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 1, max = 63))]
     pub namespace: Option<String>,
-    /// A CEL expression that says when it is ready. Not served yet: the Ready condition is used.
+    /// A CEL expression over `dep`, that object, and `self`, this one, that says when it is ready. Default: a HelmRelease is
+    /// ready when its Ready condition is true, another object when it is what its spec asks for, by kstatus' rules.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ready_expr: Option<String>,
 }

@@ -27,6 +27,7 @@ impl Run<'_> {
                 *named = 0;
             }
         }
+        self.live.dependencies.forget(&signals.dependencies);
         for object in signals.gone {
             self.live.drift.is_gone(object);
         }

@@ -492,7 +492,7 @@ impl<'a> Run<'a> {
     /// The HelmRelease is being deleted: ends the release, then lets go of the object.
     async fn end(&mut self) -> Result<Turn, Trouble> {
         if !self.release.finalizers().iter().any(|f| f == FINALIZER) {
-            self.ctx.live.forget(self.key);
+            self.ctx.forget(self.key);
             return Ok(Turn::AwaitChange);
         }
         let spec = &self.release.spec;
@@ -553,7 +553,7 @@ impl<'a> Run<'a> {
     }
 
     async fn let_go(&mut self) -> Result<Turn, Trouble> {
-        self.ctx.live.forget(self.key);
+        self.ctx.forget(self.key);
         let labels = ReleaseLabels { namespace: self.key.namespace.clone(), name: self.key.name.clone() };
         self.ctx.metrics.release_ready.remove(&labels);
         self.finalizer(false).await?;
