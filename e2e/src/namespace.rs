@@ -23,19 +23,27 @@ pub struct Namespace {
     name: String,
     kubectl: Kubectl,
     helm: PathBuf,
+    /// helm's `HELM_DRIVER`.
+    driver: &'static str,
 }
 
 impl Namespace {
     /// Creates it, if need be.
     pub fn create(name: &str, kubectl: Kubectl, helm: &Path) -> Result<Self> {
         kubectl.apply(&json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}}).to_string())?;
-        Ok(Self { name: name.to_owned(), kubectl, helm: helm.to_owned() })
+        Ok(Self { name: name.to_owned(), kubectl, helm: helm.to_owned(), driver: "secret" })
     }
 
     /// The same namespace for whoever uses another helm.
     #[must_use]
     pub fn with_helm(&self, helm: &Path) -> Self {
         Self { helm: helm.to_owned(), ..self.clone() }
+    }
+
+    /// The same namespace for whoever keeps records otherwise: helm's `HELM_DRIVER`.
+    #[must_use]
+    pub fn with_driver(&self, driver: &'static str) -> Self {
+        Self { driver, ..self.clone() }
     }
 
     /// Its name.
@@ -149,6 +157,7 @@ impl Namespace {
             .args(["--namespace", &self.name])
             .env("KUBECONFIG", self.kubectl.kubeconfig())
             .env("HOME", home)
+            .env("HELM_DRIVER", self.driver)
             .output()
             .context("cannot run helm")?;
         ensure!(done.status.success(), "helm {}: {}", args.join(" "), String::from_utf8_lossy(&done.stderr));

@@ -148,6 +148,33 @@ fn a_release_of_helm_3_goes_on_with_helm_4() {
     pintle_takes_over_and_gives_back(&Scene::set("from3-to4", &CHARTS).unwrap(), &helm3(), &helm4());
 }
 
+/// What helm kept in ConfigMaps goes on in Secrets, where Pintle keeps its records: history, base, revision number.
+#[test]
+fn releases_that_are_kept_in_configmaps_are_taken_over() {
+    let scene = Scene::set("configmaps", &CHARTS).unwrap();
+    let at = &scene.namespace;
+    let maps = at.with_driver("configmap");
+    maps.helm(&["install", "hello", &chart("1.0.0"), "--set", VALUES]).unwrap();
+    maps.helm(&["upgrade", "hello", &chart("1.1.0"), "--set", VALUES, "--wait"]).unwrap();
+    let before = running(at);
+    at.put_release("hello", "hello", "1.1.0", &json!({"values": values()})).unwrap();
+    at.until_runs("hello", "hello@1.1.0", 3).unwrap();
+    assert_eq!(running(at), before, "something was restarted");
+    at.helm_says("hello", 1, "superseded", "hello-1.0.0").unwrap();
+    at.helm_says("hello", 2, "superseded", "hello-1.1.0").unwrap();
+    at.helm_says("hello", 3, "deployed", "hello-1.1.0").unwrap();
+    // The base is known: what the chart no longer has goes.
+    at.patch_release("hello", &json!({"spec": {"chart": {"spec": {"version": "1.0.0"}}}})).unwrap();
+    at.until_runs("hello", "hello@1.0.0", 4).unwrap();
+    assert!(at.find("poddisruptionbudget", "hello-hello").unwrap().is_none());
+
+    // What lies there still is not taken for the release's state a second time.
+    maps.helm_says("hello", 2, "deployed", "hello-1.1.0").unwrap();
+    at.delete_release("hello").unwrap();
+    at.put_release("hello", "hello", "1.0.0", &json!({"values": values()})).unwrap();
+    at.until_runs("hello", "hello@1.0.0", 1).unwrap();
+}
+
 /// Records that somebody writes to, or takes away, behind the operator's back: noticed at once, not at the next interval.
 #[test]
 fn records_changed_by_others_are_put_right() {

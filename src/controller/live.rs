@@ -25,6 +25,17 @@ pub struct Key {
     pub name: String,
 }
 
+/// A record in the other kind of object than the operator keeps its own in.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Elsewhere {
+    /// Its namespace.
+    pub namespace: String,
+    /// Name of the release.
+    pub release: String,
+    /// Name of the object.
+    pub object: String,
+}
+
 /// What watches have told since the last reconcile.
 #[derive(Debug, Default)]
 pub struct Signals {
@@ -107,6 +118,8 @@ pub struct Live {
     pub place: Option<Place>,
     /// The recorded revisions, newest first; nothing if they have to be read.
     pub history: Option<Vec<Summary>>,
+    /// How often a release without records was put off because nobody knows yet whether there are some elsewhere.
+    pub looks: u32,
     /// The highest revision whose record could not be read when they were; 0 if all could.
     pub taken: u32,
     /// The values.
@@ -186,6 +199,15 @@ struct Inner {
     values: HashMap<(&'static str, String, String), ValuesSource>,
     /// Object → HelmReleases that depend on it.
     dependencies: HashMap<ObjectId, BTreeSet<Key>>,
+    others: Others,
+}
+
+/// Records that are kept elsewhere, as far as a watch has told.
+#[derive(Default)]
+struct Others {
+    records: BTreeSet<Elsewhere>,
+    /// Whether the watch has told of all that there are.
+    listed: bool,
 }
 
 #[derive(Default)]
@@ -254,6 +276,28 @@ impl Releases {
     /// Who depends on this object.
     pub fn by_dependency(&self, object: &ObjectId) -> Vec<Key> {
         self.inner().dependencies.get(object).into_iter().flatten().cloned().collect()
+    }
+
+    /// A record was seen elsewhere, or is gone from there.
+    pub fn note_elsewhere(&self, record: Elsewhere, gone: bool) {
+        let others = &mut self.inner().others.records;
+        if gone {
+            others.remove(&record);
+        } else {
+            others.insert(record);
+        }
+    }
+
+    /// All records that are elsewhere have been told of.
+    pub fn listed_elsewhere(&self) {
+        self.inner().others.listed = true;
+    }
+
+    /// Whether there are records of a release elsewhere in its namespace; nothing before that is known.
+    pub fn is_elsewhere(&self, namespace: &str, release: &str) -> Option<bool> {
+        let inner = self.inner();
+        let found = inner.others.records.iter().any(|r| r.namespace == namespace && r.release == release);
+        (found || inner.others.listed).then_some(found)
     }
 
     /// Forgets a release.

@@ -1,7 +1,11 @@
 //! What wakes a release besides its own object: its objects, its records, the sources of its values, its repository, its
 //! dependencies. Each is a watch; nothing is polled.
 
-use super::{context::Context, dependencies, live::Key};
+use super::{
+    context::Context,
+    dependencies,
+    live::{Elsewhere, Key},
+};
 use crate::{
     cluster::{Changed, ObjectId},
     crd::{HelmRelease, HelmRepository, conditions},
@@ -133,13 +137,15 @@ pub async fn objects(ctx: Arc<Context>, mut changes: mpsc::Receiver<Changed>) {
 /// Secrets: records of releases, and sources of values.
 pub async fn secrets(ctx: Arc<Context>, client: Client) {
     let api = Api::<PartialObjectMeta<Secret>>::all(client);
-    follow(api, "Secret", watcher::Config::default(), |secret, gone| changed(secret, "Secret", gone, &ctx)).await;
+    let tell = |secret: &PartialObjectMeta<Secret>, gone| changed(secret, "Secret", gone, &ctx);
+    follow(api, "Secret", watcher::Config::default(), tell, || listed("Secret", &ctx)).await;
 }
 
 /// ConfigMaps: sources of values, and records of releases if they are kept there.
 pub async fn config_maps(ctx: Arc<Context>, client: Client) {
     let api = Api::<PartialObjectMeta<ConfigMap>>::all(client);
-    follow(api, "ConfigMap", watcher::Config::default(), |map, gone| changed(map, "ConfigMap", gone, &ctx)).await;
+    let tell = |map: &PartialObjectMeta<ConfigMap>, gone| changed(map, "ConfigMap", gone, &ctx);
+    follow(api, "ConfigMap", watcher::Config::default(), tell, || listed("ConfigMap", &ctx)).await;
 }
 
 /// Records in another cluster.
@@ -148,11 +154,11 @@ pub async fn remote_records(ctx: Arc<Context>, client: Client, home: String) {
     match ctx.settings.driver {
         Driver::Secret => {
             let api = Api::<PartialObjectMeta<Secret>>::all(client);
-            follow(api, "Secret", config, |record, gone| record_changed(record, gone, &home, &ctx)).await;
+            follow(api, "Secret", config, |record, gone| record_changed(record, gone, &home, &ctx), || {}).await;
         }
         Driver::ConfigMap => {
             let api = Api::<PartialObjectMeta<ConfigMap>>::all(client);
-            follow(api, "ConfigMap", config, |record, gone| record_changed(record, gone, &home, &ctx)).await;
+            follow(api, "ConfigMap", config, |record, gone| record_changed(record, gone, &home, &ctx), || {}).await;
         }
     }
 }
@@ -162,6 +168,7 @@ async fn follow<K>(
     kind: &'static str,
     config: watcher::Config,
     changed: impl Fn(&PartialObjectMeta<K>, bool),
+    listed: impl Fn(),
 ) where
     K: Clone + std::fmt::Debug + Send + 'static,
     PartialObjectMeta<K>: Resource<DynamicType = ()> + serde::de::DeserializeOwned,
@@ -171,7 +178,11 @@ async fn follow<K>(
         let (object, gone) = match events.try_next().await {
             Ok(Some(watcher::Event::Apply(object) | watcher::Event::InitApply(object))) => (object, false),
             Ok(Some(watcher::Event::Delete(object))) => (object, true),
-            Ok(Some(watcher::Event::Init | watcher::Event::InitDone)) => continue,
+            Ok(Some(watcher::Event::Init)) => continue,
+            Ok(Some(watcher::Event::InitDone)) => {
+                listed();
+                continue;
+            }
             Ok(None) => return,
             Err(error) => {
                 tracing::warn!(kind, %error, "watch failed, tried again");
@@ -197,8 +208,23 @@ fn record_changed(object: &impl ResourceExt, gone: bool, home: &str, ctx: &Conte
     }
 }
 
+/// Everything of a kind was told of.
+fn listed(kind: &'static str, ctx: &Context) {
+    if kind != ctx.settings.driver.kind() {
+        ctx.live.listed_elsewhere();
+    }
+}
+
 fn changed(object: &impl ResourceExt, kind: &'static str, gone: bool, ctx: &Context) {
-    record_changed(object, gone, "", ctx);
+    if kind == ctx.settings.driver.kind() {
+        record_changed(object, gone, "", ctx);
+    } else if object.labels().get(RECORD_OWNER.0).is_some_and(|owner| owner == RECORD_OWNER.1)
+        && let Some(release) = object.labels().get("name")
+    {
+        let namespace = object.namespace().unwrap_or_default();
+        let record = Elsewhere { namespace, release: release.clone(), object: object.name_any() };
+        ctx.live.note_elsewhere(record, gone);
+    }
     let namespace = object.namespace().unwrap_or_default();
     let name = object.name_any();
     let version = object.resource_version().unwrap_or_default();

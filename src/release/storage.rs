@@ -51,10 +51,21 @@ pub enum Driver {
 }
 
 impl Driver {
-    pub(super) fn kind(self) -> &'static str {
+    /// The kind of the objects.
+    #[must_use]
+    pub fn kind(self) -> &'static str {
         match self {
             Self::Secret => "Secret",
             Self::ConfigMap => "ConfigMap",
+        }
+    }
+
+    /// The other kind: records of before may be there.
+    #[must_use]
+    pub fn other(self) -> Self {
+        match self {
+            Self::Secret => Self::ConfigMap,
+            Self::ConfigMap => Self::Secret,
         }
     }
 
@@ -210,6 +221,12 @@ impl Storage {
         self
     }
 
+    /// The same namespace with another kind of object.
+    #[must_use]
+    pub fn with_driver(&self, driver: Driver) -> Self {
+        Self { driver, ..self.clone() }
+    }
+
     /// The namespace that records are kept in; `None` for all.
     #[must_use]
     pub fn namespace(&self) -> Option<&str> {
@@ -220,7 +237,9 @@ impl Storage {
         &self.cluster
     }
 
-    pub(super) fn driver(&self) -> Driver {
+    /// What kind of object holds the records.
+    #[must_use]
+    pub fn driver(&self) -> Driver {
         self.driver
     }
 

@@ -72,7 +72,10 @@ impl Run<'_> {
         if self.live.history.is_some() {
             return Ok(());
         }
-        let history = storage.history(&self.place.name).await?;
+        let mut history = storage.history(&self.place.name).await?;
+        if history.is_empty() && history.unreadable.is_empty() && self.copy_records(storage).await? {
+            history = storage.history(&self.place.name).await?;
+        }
         self.live.taken = history.unreadable.iter().filter_map(|unreadable| unreadable.revision).max().unwrap_or(0);
         for unreadable in &history.unreadable {
             let note = format!("record {} cannot be read and is passed over: {}", unreadable.object, unreadable.reason);

@@ -3,6 +3,7 @@
 //! The order of what happens is here; what happens next is decided by [`plan`]; how a step is done is in
 //! [`crate::action`].
 
+mod adoption;
 mod drift;
 mod memory;
 mod moving;

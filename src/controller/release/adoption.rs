@@ -1,0 +1,70 @@
+//! Records of before that are kept in the other kind of object: by `helm` with another `HELM_DRIVER`, or by an operator with
+//! another `--storage-driver`. They are copied, so that the release goes on where it was.
+
+use super::{Run, Trouble};
+use crate::{
+    cluster::Class,
+    release::{Annotations, Error, Record, Status, Storage, parts},
+};
+
+/// On the newest record that was copied: the kind of object that the copy is. It is not copied again.
+const COPIED: &str = "pintle.dev/copied-to";
+/// The same while the copies are being made: an interrupted copy is taken up again.
+const COPYING: &str = "copying";
+/// How often a release waits to be told by a watch what there is. The pauses are those after a lost race.
+const LOOKS: u32 = 100;
+
+impl Run<'_> {
+    /// Copies the records of a release that has none where it should. Says whether there were any.
+    pub(super) async fn copy_records(&mut self, storage: &Storage) -> Result<bool, Trouble> {
+        if self.release.metadata.deletion_timestamp.is_some() {
+            return Ok(false);
+        }
+        let (namespace, name) = (self.place.storage_namespace.clone(), self.place.name.clone());
+        // In other clusters nobody watches the other kind of object.
+        if self.release.spec.kube_config.is_none() {
+            match self.ctx.live.is_elsewhere(&namespace, &name) {
+                Some(false) => return Ok(false),
+                None if self.live.looks < LOOKS => {
+                    self.live.looks += 1;
+                    return Err(Trouble::Raced);
+                }
+                Some(true) | None => {}
+            }
+        }
+        let from = storage.with_driver(storage.driver().other());
+        let history = match from.history(&name).await {
+            Err(Error::Cluster(error)) if error.class() == Class::Forbidden => return Ok(false),
+            history => history?,
+        };
+        let Some(newest) = history.first() else { return Ok(false) };
+        let copied = newest.annotations.get(COPIED).is_some_and(|to| to != COPYING);
+        if copied || newest.record.info.status == Status::Uninstalled {
+            return Ok(false);
+        }
+        let mark = |how: &str| Annotations::from([(COPIED.to_owned(), how.to_owned())]);
+        let marked = from.annotate(newest, &mark(COPYING)).await?;
+        // The newest goes first: with it the release is what it was, whatever comes between.
+        for stored in history.iter() {
+            let record = match from.whole(stored).await {
+                Err(Error::Cluster(error)) => return Err(Error::from(error).into()),
+                Err(_) => Record::clone(&stored.record),
+                Ok(record) => record,
+            };
+            let mut annotations = stored.annotations.clone();
+            annotations.retain(|key, _| key != COPIED && key != parts::ANNOTATION);
+            match storage.create(&record, &annotations).await {
+                Ok(_) | Err(Error::AlreadyExists { .. }) => {}
+                Err(error) => return Err(error.into()),
+            }
+        }
+        let (there, here) = (from.driver().kind(), storage.driver().kind());
+        from.annotate(&marked, &mark(here)).await?;
+        let note = format!(
+            "{} records of release {namespace}/{name} were found in {there}s and copied to {here}s; those in {there}s are not used any more",
+            history.len()
+        );
+        self.announce(false, "RecordsCopied", &note).await;
+        Ok(true)
+    }
+}
