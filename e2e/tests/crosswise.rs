@@ -175,6 +175,76 @@ fn releases_that_are_kept_in_configmaps_are_taken_over() {
     at.until_runs("hello", "hello@1.0.0", 1).unwrap();
 }
 
+/// A field of Protocol Buffers that holds bytes.
+fn field(number: u8, content: &[u8]) -> Vec<u8> {
+    let mut bytes = vec![number << 3 | 2];
+    let mut length = content.len();
+    while length > 127 {
+        bytes.push(u8::try_from(length % 128).unwrap() | 128);
+        length /= 128;
+    }
+    bytes.push(u8::try_from(length).unwrap());
+    [bytes.as_slice(), content].concat()
+}
+
+/// A release that Tiller installed, years ago: its objects are not marked, its record is Tiller's.
+#[test]
+fn releases_of_helm_2_are_taken_over() {
+    let scene = Scene::set("from-helm2", &CHARTS).unwrap();
+    let at = &scene.namespace;
+    let rendered = at.helm(&["template", "hello", &chart("1.1.0"), "--set", VALUES, "--skip-tests"]).unwrap();
+    let extra = "---\n# Source: hello/templates/old.yaml\napiVersion: v1\nkind: ConfigMap\nmetadata:\n  name: old\n";
+    let manifest = format!("{rendered}{extra}");
+    at.kubectl().run_with(&["-n", at.name(), "create", "--field-manager", "tiller", "-f", "-"], &manifest).unwrap();
+    at.kubectl()
+        .run(&["-n", at.name(), "wait", "--for=condition=Available", "deployment/hello-hello", "--timeout=120s"])
+        .unwrap();
+    let before = running(at);
+    let metadata = [field(1, b"hello"), field(4, b"1.1.0"), field(10, b"v1")].concat();
+    let message = [
+        field(1, b"hello"),
+        field(2, &field(1, &[8, 1])),
+        field(3, &field(1, &metadata)),
+        field(4, &field(1, b"replicas: 1\nhooks: {enabled: false}\n")),
+        field(5, manifest.as_bytes()),
+        vec![7 << 3, 3],
+        field(8, at.name().as_bytes()),
+    ]
+    .concat();
+    let mut gzip = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::best());
+    std::io::Write::write_all(&mut gzip, &message).unwrap();
+    let record = json!({
+        "apiVersion": "v1", "kind": "ConfigMap",
+        "metadata": {"name": "hello.v3", "namespace": "kube-system", "labels": {
+            "NAME": "hello", "OWNER": "TILLER", "STATUS": "DEPLOYED", "VERSION": "3"}},
+        "data": {"release": STANDARD.encode(gzip.finish().unwrap())},
+    });
+    at.kubectl().run_with(&["create", "-f", "-"], &record.to_string()).unwrap();
+
+    at.put_release("hello", "hello", "1.1.0", &json!({"values": values()})).unwrap();
+    at.until_runs("hello", "hello@1.1.0", 4).unwrap();
+    // The marks alone, annotations, make another generation of a Deployment.
+    let after = running(at);
+    assert_eq!((after.1, after.2), (before.1, before.2), "something was restarted");
+    at.helm_says("hello", 3, "superseded", "hello-1.1.0").unwrap();
+    at.helm_says("hello", 4, "deployed", "hello-1.1.0").unwrap();
+    assert_eq!(at.helm_json(&["get", "values", "hello", "--revision", "3"]).unwrap(), values());
+    assert!(at.find("configmap", "old").unwrap().is_none(), "what the chart no longer has is still there");
+    // Tiller's fields are the release's now: what a later chart leaves out is gone.
+    let service =
+        at.kubectl().run(&["-n", at.name(), "get", "service", "hello-hello", "-o", "json", "--show-managed-fields"]);
+    let service: Value = serde_json::from_str(&service.unwrap()).unwrap();
+    let managers = service["metadata"]["managedFields"].as_array().unwrap();
+    assert!(managers.iter().all(|entry| entry["manager"] != "tiller"), "{managers:?}");
+    assert_eq!(service["metadata"]["annotations"]["meta.helm.sh/release-name"], "hello");
+
+    // Once it is uninstalled, Tiller's record is no release any more.
+    at.delete_release("hello").unwrap();
+    assert!(at.find("deployment", "hello-hello").unwrap().is_none());
+    at.put_release("hello", "hello", "1.0.0", &json!({"values": values()})).unwrap();
+    at.until_runs("hello", "hello@1.0.0", 1).unwrap();
+}
+
 /// Records that somebody writes to, or takes away, behind the operator's back: noticed at once, not at the next interval.
 #[test]
 fn records_changed_by_others_are_put_right() {

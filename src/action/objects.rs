@@ -259,6 +259,31 @@ pub async fn take_over(id: &ObjectId, at: &Workplace) -> Result<(), Error> {
     }
 }
 
+/// Puts the release's marks on live objects that no release has marked: Helm 2 marked none.
+///
+/// # Errors
+/// If the manifest cannot be read, or an object cannot be read or written.
+pub async fn claim(record: &Record, cluster: &Cluster, manager: &str) -> Result<(), Error> {
+    let how = Apply { manager, force: false, dry_run: false, strict: false };
+    for target in targets(record, cluster).await? {
+        let live = match cluster.get_metadata(&target.id).await {
+            Err(cluster::Error::UnknownKind { .. }) | Ok(None) => continue,
+            Err(error) => return Err(error.into()),
+            Ok(Some(live)) => live,
+        };
+        if is_owned(&live.metadata) {
+            continue;
+        }
+        let mut marks = serde_json::json!({});
+        owner(record).mark(&mut marks);
+        match cluster.patch(&target.id, "application/merge-patch+json", &marks, &how).await {
+            Err(error) if !error.is_not_found() => return Err(error.into()),
+            _ => {}
+        }
+    }
+    Ok(())
+}
+
 /// Deletes one object of the release, if it still is the release's and is not to be kept.
 ///
 /// # Errors

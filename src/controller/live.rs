@@ -25,7 +25,7 @@ pub struct Key {
     pub name: String,
 }
 
-/// A record in the other kind of object than the operator keeps its own in.
+/// A record where the operator keeps none: in the other kind of object, or Tiller's.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Elsewhere {
     /// Its namespace.
@@ -206,8 +206,8 @@ struct Inner {
 #[derive(Default)]
 struct Others {
     records: BTreeSet<Elsewhere>,
-    /// Whether the watch has told of all that there are.
-    listed: bool,
+    /// The kinds of which a watch has told all that there are.
+    listed: BTreeSet<&'static str>,
 }
 
 #[derive(Default)]
@@ -288,16 +288,17 @@ impl Releases {
         }
     }
 
-    /// All records that are elsewhere have been told of.
-    pub fn listed_elsewhere(&self) {
-        self.inner().others.listed = true;
+    /// All records of a kind that are elsewhere have been told of.
+    pub fn listed_elsewhere(&self, kind: &'static str) {
+        self.inner().others.listed.insert(kind);
     }
 
     /// Whether there are records of a release elsewhere in its namespace; nothing before that is known.
     pub fn is_elsewhere(&self, namespace: &str, release: &str) -> Option<bool> {
         let inner = self.inner();
         let found = inner.others.records.iter().any(|r| r.namespace == namespace && r.release == release);
-        (found || inner.others.listed).then_some(found)
+        // Secrets and ConfigMaps.
+        (found || inner.others.listed.len() == 2).then_some(found)
     }
 
     /// Forgets a release.

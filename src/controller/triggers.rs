@@ -31,6 +31,9 @@ use tokio::sync::mpsc;
 /// The label by which Helm finds its records.
 const RECORD_OWNER: (&str, &str) = ("owner", "helm");
 
+/// The label by which Tiller finds its own.
+const TILLERS: (&str, &str) = ("OWNER", "TILLER");
+
 /// Wakes releases. Clones share the queue; the controller takes each release once, however often it was woken.
 #[derive(Clone)]
 pub struct Alarm {
@@ -210,17 +213,18 @@ fn record_changed(object: &impl ResourceExt, gone: bool, home: &str, ctx: &Conte
 
 /// Everything of a kind was told of.
 fn listed(kind: &'static str, ctx: &Context) {
-    if kind != ctx.settings.driver.kind() {
-        ctx.live.listed_elsewhere();
-    }
+    ctx.live.listed_elsewhere(kind);
 }
 
 fn changed(object: &impl ResourceExt, kind: &'static str, gone: bool, ctx: &Context) {
-    if kind == ctx.settings.driver.kind() {
+    let own = kind == ctx.settings.driver.kind();
+    if own {
         record_changed(object, gone, "", ctx);
-    } else if object.labels().get(RECORD_OWNER.0).is_some_and(|owner| owner == RECORD_OWNER.1)
-        && let Some(release) = object.labels().get("name")
-    {
+    }
+    let of = |(key, owner): (&str, &str), name: &str| {
+        object.labels().get(key).filter(|is| *is == owner).and_then(|_| object.labels().get(name))
+    };
+    if let Some(release) = of(RECORD_OWNER, "name").filter(|_| !own).or_else(|| of(TILLERS, "NAME")) {
         let namespace = object.namespace().unwrap_or_default();
         let record = Elsewhere { namespace, release: release.clone(), object: object.name_any() };
         ctx.live.note_elsewhere(record, gone);

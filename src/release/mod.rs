@@ -8,6 +8,7 @@ mod error;
 pub mod parts;
 pub mod record;
 pub mod storage;
+pub mod tiller;
 
 pub use codec::{Limits, decode, encode};
 pub use error::{Error, Result};

@@ -20,6 +20,7 @@ use super::codec::{Limits, decode};
 use super::error::{Error, Result};
 use super::parts::{Fitted, fit};
 use super::record::{Record, Status};
+use super::tiller;
 use crate::cluster::{Action, Class, Cluster};
 
 /// Annotations of a stored record, by key. When written, a key with an empty value is removed.
@@ -99,6 +100,14 @@ pub struct Stored {
     pub uid: String,
     /// Helm's `createdAt` label, kept over updates as Helm keeps it.
     created_at: Option<String>,
+}
+
+impl Stored {
+    /// A record that is in no object.
+    #[cfg(test)]
+    pub(super) fn of(record: Record) -> Self {
+        stored(Arc::new(record), ObjectMeta::default(), Annotations::new(), None)
+    }
 }
 
 /// A revision without its record: what the object's metadata tell.
@@ -227,13 +236,21 @@ impl Storage {
         Self { driver, ..self.clone() }
     }
 
+    /// Another namespace.
+    #[must_use]
+    pub fn in_namespace(&self, namespace: &str) -> Self {
+        Self { namespace: Some(namespace.to_owned()), ..self.clone() }
+    }
+
     /// The namespace that records are kept in; `None` for all.
     #[must_use]
     pub fn namespace(&self) -> Option<&str> {
         self.namespace.as_deref()
     }
 
-    pub(super) fn cluster(&self) -> &Cluster {
+    /// The API server, as the identity that reads and writes the records.
+    #[must_use]
+    pub fn cluster(&self) -> &Arc<Cluster> {
         &self.cluster
     }
 
@@ -350,21 +367,29 @@ impl Storage {
     /// # Errors
     /// [`Error::Conflict`] when it was changed or deleted, failures of the API server.
     pub async fn annotate(&self, old: &Stored, annotations: &Annotations) -> Result<Stored> {
-        let record = &old.record;
+        let name = object_name(&old.record.name, old.record.version);
+        let meta = self.annotate_object(&name, old, annotations).await?;
+        Ok(stored(Arc::clone(&old.record), meta, merged(&old.annotations, annotations), old.created_at.clone()))
+    }
+
+    /// The same for a record whose object has a name of another kind.
+    pub(super) async fn annotate_object(
+        &self,
+        name: &str,
+        old: &Stored,
+        annotations: &Annotations,
+    ) -> Result<ObjectMeta> {
         let changes: BTreeMap<&str, Option<&str>> = annotations
             .iter()
             .map(|(key, value)| (key.as_str(), Some(value.as_str()).filter(|value| !value.is_empty())))
             .collect();
         let patch =
             json!({"metadata": {"uid": old.uid, "resourceVersion": old.resource_version, "annotations": changes}});
-        let name = object_name(&record.name, record.version);
-        let uri = format!("{}?fieldManager=pintle", self.uri(&name));
+        let uri = format!("{}?fieldManager=pintle", self.uri(name));
         let body = serde_json::to_vec(&patch).map_err(|error| Error::Encode(error.to_string()))?;
-        let meta = self
-            .request(Action::Patch, Method::PATCH, &uri, "application/merge-patch+json", &self.label(&name), body)
+        self.request(Action::Patch, Method::PATCH, &uri, "application/merge-patch+json", &self.label(name), body)
             .await
-            .map_err(|error| stale(error, record))?;
-        Ok(stored(Arc::clone(record), meta, merged(&old.annotations, annotations), old.created_at.clone()))
+            .map_err(|error| stale(error, &old.record))
     }
 
     /// Deletes a revision; one that is not there is fine. Its parts follow by themselves; [`Storage::remove`] takes them along.
@@ -412,6 +437,37 @@ impl Storage {
     }
 
     /// Hands over what is found, a page at a time: packed records are large and are not kept longer than it takes to open them.
+    /// The record by which Tiller last knew a release, if its objects are here and it was not deleted. Unreadable ones are passed
+    /// over.
+    ///
+    /// # Errors
+    /// Failures of the API server.
+    pub async fn tiller(&self, release: &str) -> Result<Option<Stored>> {
+        let mut found = Vec::new();
+        let collect = |object: Object| {
+            let content = object.data.as_ref().and_then(|data| data.get("release"));
+            let record = content.and_then(|content| tiller::decode(content.as_bytes(), &self.limits).ok());
+            if let Some(record) = record.filter(|record| record.name == release) {
+                let annotations = object.metadata.annotations.clone().unwrap_or_default();
+                found.push(stored(Arc::new(record), object.metadata, annotations, None));
+            }
+        };
+        // A name that is no label value is refused here too.
+        selector(Some(release), None)?;
+        let here = self.with_driver(Driver::ConfigMap);
+        here.pages(&format!("OWNER=TILLER,NAME={release}"), false, collect).await?;
+        Ok(tiller::current(found))
+    }
+
+    /// Changes annotations of what [`Storage::tiller`] found.
+    ///
+    /// # Errors
+    /// As [`Storage::annotate`].
+    pub async fn annotate_tillers(&self, found: &Stored, annotations: &Annotations) -> Result<()> {
+        let name = format!("{}.v{}", found.record.name, found.record.version);
+        self.with_driver(Driver::ConfigMap).annotate_object(&name, found, annotations).await.map(drop)
+    }
+
     pub(super) async fn pages<T: for<'de> Deserialize<'de>>(
         &self,
         selector: &str,

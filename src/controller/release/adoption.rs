@@ -1,8 +1,9 @@
-//! Records of before that are kept in the other kind of object: by `helm` with another `HELM_DRIVER`, or by an operator with
-//! another `--storage-driver`. They are copied, so that the release goes on where it was.
+//! Records of before: in the other kind of object, by `helm` with another `HELM_DRIVER` or an operator with another
+//! `--storage-driver`; and those of Tiller, Helm 2's server. They are copied, so that the release goes on where it was.
 
 use super::{Run, Trouble};
 use crate::{
+    action::objects,
     cluster::Class,
     release::{Annotations, Error, Record, Status, Storage, parts},
 };
@@ -11,6 +12,8 @@ use crate::{
 const COPIED: &str = "pintle.dev/copied-to";
 /// The same while the copies are being made: an interrupted copy is taken up again.
 const COPYING: &str = "copying";
+/// Where Tiller kept its records, unless it was told otherwise.
+const TILLERS: &str = "kube-system";
 /// How often a release waits to be told by a watch what there is. The pauses are those after a lost race.
 const LOOKS: u32 = 100;
 
@@ -20,18 +23,34 @@ impl Run<'_> {
         if self.release.metadata.deletion_timestamp.is_some() {
             return Ok(false);
         }
-        let (namespace, name) = (self.place.storage_namespace.clone(), self.place.name.clone());
-        // In other clusters nobody watches the other kind of object.
-        if self.release.spec.kube_config.is_none() {
-            match self.ctx.live.is_elsewhere(&namespace, &name) {
-                Some(false) => return Ok(false),
-                None if self.live.looks < LOOKS => {
-                    self.live.looks += 1;
-                    return Err(Trouble::Raced);
-                }
-                Some(true) | None => {}
-            }
+        let namespace = self.place.storage_namespace.clone();
+        if self.may_be_in(&namespace)?
+            && (self.copy_others(storage).await? || self.copy_tillers(&namespace, storage).await?)
+        {
+            return Ok(true);
         }
+        Ok(namespace != TILLERS && self.may_be_in(TILLERS)? && self.copy_tillers(TILLERS, storage).await?)
+    }
+
+    /// Whether records of before may be in a namespace.
+    fn may_be_in(&mut self, namespace: &str) -> Result<bool, Trouble> {
+        // In other clusters nobody watches them.
+        if self.release.spec.kube_config.is_some() {
+            return Ok(true);
+        }
+        match self.ctx.live.is_elsewhere(namespace, &self.place.name) {
+            Some(known) => Ok(known),
+            None if self.live.looks < LOOKS => {
+                self.live.looks += 1;
+                Err(Trouble::Raced)
+            }
+            None => Ok(true),
+        }
+    }
+
+    /// From the other kind of object, all revisions.
+    async fn copy_others(&mut self, storage: &Storage) -> Result<bool, Trouble> {
+        let (namespace, name) = (self.place.storage_namespace.clone(), self.place.name.clone());
         let from = storage.with_driver(storage.driver().other());
         let history = match from.history(&name).await {
             Err(Error::Cluster(error)) if error.class() == Class::Forbidden => return Ok(false),
@@ -63,6 +82,34 @@ impl Run<'_> {
         let note = format!(
             "{} records of release {namespace}/{name} were found in {there}s and copied to {here}s; those in {there}s are not used any more",
             history.len()
+        );
+        self.announce(false, "RecordsCopied", &note).await;
+        Ok(true)
+    }
+
+    /// From Tiller's, the revision that is on the cluster.
+    async fn copy_tillers(&mut self, namespace: &str, storage: &Storage) -> Result<bool, Trouble> {
+        let from = storage.in_namespace(namespace);
+        let found = match from.tiller(&self.place.name).await {
+            Err(Error::Cluster(error)) if error.class() == Class::Forbidden => return Ok(false),
+            found => found?,
+        };
+        // Tiller's names are those of the whole cluster.
+        let ours = |record: &Record| record.namespace == self.place.namespace;
+        let Some(found) = found.filter(|f| ours(&f.record) && !f.annotations.contains_key(COPIED)) else {
+            return Ok(false);
+        };
+        objects::claim(&found.record, storage.cluster(), &self.ctx.settings.manager).await?;
+        match storage.create(&found.record, &Annotations::new()).await {
+            Ok(_) | Err(Error::AlreadyExists { .. }) => {}
+            Err(error) => return Err(error.into()),
+        }
+        let here = storage.driver().kind();
+        from.annotate_tillers(&found, &Annotations::from([(COPIED.to_owned(), here.to_owned())])).await?;
+        let record = &found.record;
+        let note = format!(
+            "revision {} of release {} of Helm 2 was found in {namespace} and copied to a {here}",
+            record.version, record.name
         );
         self.announce(false, "RecordsCopied", &note).await;
         Ok(true)
