@@ -35,6 +35,7 @@ pub use registry::Registry;
 pub use repository::{ChartRepository, Fault, Request};
 pub use scene::Scene;
 pub use tools::{
-    ControlPlaneTools, build_controlplane, build_helm, build_helm_engine, build_helm3, build_oracle, build_registry,
+    ControlPlaneTools, build_controlplane, build_helm, build_helm_engine, build_helm3, build_lua, build_oracle,
+    build_registry,
 };
 pub use wait::{condition, wait_until};

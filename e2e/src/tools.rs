@@ -77,6 +77,14 @@ const REGISTRY: Module = Module {
     what: "The registry that charts are pushed to",
 };
 
+const LUA: Module = Module {
+    name: "lua-health",
+    folder: "e2e/lua",
+    sources: &["go.mod", "go.sum", "main.go"],
+    packages: &["."],
+    what: "Argo CD's Lua, which its health script is tried with,",
+};
+
 /// Where the programs of the control plane are.
 #[derive(Clone, Debug)]
 pub struct ControlPlaneTools {
@@ -135,6 +143,11 @@ pub fn build_oracle(report: &mut dyn FnMut(&str)) -> Result<PathBuf> {
 /// A registry for charts, the CNCF's own. Answers the program's path.
 pub fn build_registry(report: &mut dyn FnMut(&str)) -> Result<PathBuf> {
     Ok(build(&REGISTRY, "-s -w", report)?.join("registry"))
+}
+
+/// Argo CD's Lua interpreter as a program that answers health questions. Answers the program's path.
+pub fn build_lua(report: &mut dyn FnMut(&str)) -> Result<PathBuf> {
+    Ok(build(&LUA, "-s -w", report)?.join("lua"))
 }
 
 /// Builds one module into the user's cache, under a name that changes with everything that goes into it.

@@ -1,10 +1,9 @@
 //! The operator's own chart: installed by helm, taken over and upgraded by Pintle itself, and in step with config/.
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
-use std::fs;
-
-use pintle_e2e::{HELMREPOSITORY, Scene, package, root};
+use pintle_e2e::{HELMREPOSITORY, Scene, build_helm, package, pintle, root};
 use serde_json::{Value, json};
+use std::{fs, path::Path, process::Command};
 
 #[test]
 fn helm_installs_it_and_pintle_upgrades_it() {
@@ -31,6 +30,33 @@ fn helm_installs_it_and_pintle_upgrades_it() {
         at.helm(&["template", "own", chart.to_str().unwrap(), "--set", "replicas=2", "--is-upgrade"]).unwrap(),
     );
     assert_eq!(ours.trim(), theirs.trim());
+}
+
+#[test]
+fn helm_and_pintle_render_it_alike() {
+    let chart = root().join("charts/pintle");
+    let (helm, pintle) = (build_helm(&mut |line| eprintln!("{line}")).unwrap(), pintle().unwrap());
+    for (set, part) in [
+        ("replicas=1", "kind: Deployment"),
+        ("dashboard.enabled=true,dashboard.namespace=grafana", "pintle.json: |"),
+        ("prometheusRule.enabled=true,resources.limits.memory=2Gi", "> 0.9 * 2 * 1024 * 1024 * 1024"),
+        ("prometheusRule.enabled=true,prometheusRule.labels.release=prometheus", "release: prometheus"),
+        ("metrics.serviceMonitor=true,metrics.monitorLabels.release=prometheus", "kind: ServiceMonitor"),
+        ("metrics.podMonitor=true,metrics.service=false", "kind: PodMonitor"),
+        ("metrics.serviceMonitor=true,metrics.service=false", "metrics.serviceMonitor needs metrics.service"),
+        ("metrics.serviceMonitor=true,metrics.podMonitor=true", "two ways to the same numbers"),
+        ("prometheusRule.notReadyMinutes=0", "minimum"),
+    ] {
+        let render = |program: &Path| {
+            let mut command = Command::new(program);
+            command.args(["template", "own"]).arg(&chart).args(["--set", set]).env("PINTLE_ERRORS", "helm");
+            let done = command.output().unwrap();
+            format!("{}{}", String::from_utf8_lossy(&done.stdout), String::from_utf8_lossy(&done.stderr))
+        };
+        let (ours, theirs) = (render(&pintle), render(&helm));
+        assert_eq!(ours, theirs, "--set {set}");
+        assert!(ours.contains(part), "{set}: {part} is not in\n{ours}");
+    }
 }
 
 #[test]

@@ -14,7 +14,6 @@ mod telling;
 use super::{
     context::Context,
     live::{Cell, Key, Live},
-    metrics::ReleaseLabels,
     plan::{self, Next, Situation},
     policy::{self, Place},
     remote,
@@ -226,9 +225,7 @@ impl<'a> Run<'a> {
             tracing::warn!(namespace = %self.key.namespace, name = %self.key.name, %error, "status could not be written");
             return Then::requeue(self.pause().min(SOON));
         }
-        let ready = conditions::is_true(&self.report.status.conditions, conditions::READY);
-        let labels = ReleaseLabels { namespace: self.key.namespace.clone(), name: self.key.name.clone() };
-        self.ctx.metrics.release_ready.get_or_create(&labels).set(i64::from(ready));
+        self.ctx.metrics.standings.set(&self.labels(), self.standing());
         then
     }
 
@@ -555,8 +552,7 @@ impl<'a> Run<'a> {
 
     async fn let_go(&mut self) -> Result<Turn, Trouble> {
         self.ctx.forget(self.key);
-        let labels = ReleaseLabels { namespace: self.key.namespace.clone(), name: self.key.name.clone() };
-        self.ctx.metrics.release_ready.remove(&labels);
+        self.ctx.metrics.standings.forget(&self.labels());
         self.finalizer(false).await?;
         Ok(Turn::AwaitChange)
     }

@@ -5,13 +5,13 @@ use crate::{
     action::{self, Action, Operation, Outcome, records},
     controller::{
         live::Summary,
-        metrics::{ActionLabels, OutcomeLabel},
+        metrics::{ActionLabels, OutcomeLabel, ReleaseLabels, Standing},
         plan, policy,
     },
     crd::conditions,
     release::{Status, Storage, Stored},
 };
-use jiff::SignedDuration;
+use jiff::{SignedDuration, Timestamp};
 use kube::Resource;
 use std::time::Duration;
 
@@ -97,6 +97,26 @@ impl Run<'_> {
             _ => ("UpgradeSucceeded", "upgrade"),
         };
         (reason, format!("Helm {verb} succeeded for release {}", self.title(newest)))
+    }
+
+    /// Whom the numbers are of.
+    pub(super) fn labels(&self) -> ReleaseLabels {
+        ReleaseLabels { namespace: self.key.namespace.clone(), name: self.key.name.clone() }
+    }
+
+    /// How the release stands, in numbers.
+    pub(super) fn standing(&self) -> Standing {
+        let conditions = &self.report.status.conditions;
+        let ready = conditions::find(conditions, conditions::READY);
+        let now = || Timestamp::now().as_second();
+        Standing {
+            not_ready_since: ready
+                .is_none_or(|c| c.status != conditions::Status::True.as_str())
+                .then(|| ready.map_or_else(now, |c| c.last_transition_time.0.as_second())),
+            stalled: conditions::is_true(conditions, conditions::STALLED),
+            suspended: self.release.spec.suspend,
+            waiting: self.report.status.step.is_some(),
+        }
     }
 
     pub(super) fn mirror(&mut self) {
