@@ -207,3 +207,51 @@ fn a_slow_wait_says_why() {
     put(at, "web", &json!({}));
     at.until_ready("web").unwrap();
 }
+
+#[test]
+fn values_of_the_running_revision_are_preserved_if_asked_for() {
+    let scene = Scene::set("preserve", &["hello-1.0.0", "hello-1.1.0"]).unwrap();
+    let at = &scene.namespace;
+    put(at, "web", &json!({"values": {"hooks": {"enabled": false}, "replicas": 0, "greeting": "Moin"}}));
+    at.until_runs("web", "hello@1.0.0", 1).unwrap();
+    let spec = json!({"interval": INTERVAL, "upgrade": {"preserveValues": true}, "values": {"service": {"port": 81}}});
+    at.put_release("web", "hello", "1.1.0", &spec).unwrap();
+    at.until_runs("web", "hello@1.1.0", 2).unwrap();
+    // As `helm upgrade --reuse-values --set service.port=81` would have recorded it.
+    let values = at.helm_json(&["get", "values", "web"]).unwrap();
+    let expect = json!({"hooks": {"enabled": false}, "replicas": 0, "greeting": "Moin", "service": {"port": 81}});
+    assert_eq!(values, expect);
+    assert_eq!(at.object("configmap", "web-hello").unwrap()["data"]["greeting"], "Moin");
+    assert_eq!(at.object("service", "web-hello").unwrap()["spec"]["ports"][0]["port"], 81);
+    // It stays at rest: what is preserved is no new wish.
+    at.request(pintle_e2e::HELMRELEASE, "web").unwrap();
+    at.until("web", |release| {
+        let handled = &release["status"]["lastHandledReconcileAt"];
+        (*handled == release["metadata"]["annotations"]["reconcile.fluxcd.io/requestedAt"]).then_some(())
+    })
+    .unwrap();
+    assert_eq!(at.helm_json(&["history", "web"]).unwrap().as_array().unwrap().len(), 2);
+}
+
+#[test]
+fn another_chart_is_installed_anew_if_asked_for() {
+    let scene = Scene::set("renamed", &["hello-1.0.0", "greeting"]).unwrap();
+    let at = &scene.namespace;
+    let spec = json!({"interval": INTERVAL, "values": {"hooks": {"enabled": false}, "replicas": 0}});
+    at.put_release("web", "hello", "1.0.0", &spec).unwrap();
+    at.until_runs("web", "hello@1.0.0", 1).unwrap();
+    let before = at.object("configmap", "web-hello").unwrap();
+    let spec = json!({"interval": INTERVAL, "upgrade": {"chartNameChangeStrategy": "Reinstall"}});
+    at.put_release("web", "greeting", "*", &spec).unwrap();
+    until_event(at, "web", "ChartRenamed", "uninstalled and installed anew");
+    at.until("web", |release| {
+        let chart = release["status"]["chart"].as_str().unwrap_or_default();
+        (pintle_e2e::is_ready(release) && chart.starts_with("greeting@")).then_some(())
+    })
+    .unwrap();
+    // The history begins anew.
+    let history = at.helm_json(&["history", "web"]).unwrap();
+    assert_eq!((history.as_array().unwrap().len(), &history[0]["revision"]), (1, &json!(1)), "{history}");
+    let after = at.find("configmap", "web-hello").unwrap();
+    assert!(after.is_none_or(|after| after["metadata"]["uid"] != before["metadata"]["uid"]));
+}

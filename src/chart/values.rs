@@ -3,8 +3,9 @@
 
 pub use super::document::YamlError;
 
-use super::{Error, dependencies::Instance};
+use super::{Chart, Error, dependencies::Instance};
 use pintle_value::{List, Map, Value};
+use std::sync::Arc;
 
 /// Reads a values file: its documents are merged, later ones win; nothing is an empty table.
 ///
@@ -63,6 +64,21 @@ pub fn merge(chart: &Instance, user: &Map, warnings: &mut Vec<String>) -> Result
 /// Fills what `dest` lacks from `defaults`, nulls kept.
 pub(super) fn merge_defaults(dest: &Map, defaults: &Map, warnings: &mut Vec<String>) {
     Pass { nulls: Nulls::Stay, warnings }.tables(dest, defaults, "", Nulls::Stay);
+}
+
+/// What an upgrade that reuses values (`helm upgrade --reuse-values`) takes for the chart's defaults and for the user's
+/// values, given those of the release that runs: its whole values in place of the new chart's defaults, and the user's old
+/// values under the new ones.
+///
+/// # Errors
+/// As [`coalesce`].
+pub fn reuse(defaults: Map, old: &Map, new: &Map, warnings: &mut Vec<String>) -> Result<(Map, Map), Error> {
+    // A record has the values of all its charts in one table, and none of the charts within.
+    let chart = Instance { values: defaults, ..Instance::of(&Arc::new(Chart::default())) };
+    let whole = coalesce(&chart, old, warnings)?;
+    let user = deep_copy_map(new);
+    Pass { nulls: Nulls::DeleteAndRise, warnings }.tables(&user, &deep_copy_map(old), "", Nulls::DeleteAndRise);
+    Ok((whole, user))
 }
 
 /// What nulls do.
@@ -314,6 +330,28 @@ mod tests {
             })),
         );
         check(&json!({}), &json!({}), &json!({"sub": 5}), Err("type mismatch on sub: %!t(float64=5)"));
+    }
+
+    #[test]
+    fn reused_values_lie_under_the_new_ones() {
+        for (defaults, old, new, whole, user) in [
+            (json!({"a": 1, "b": 2}), json!({"b": 3}), json!({}), json!({"a": 1, "b": 3}), json!({"b": 3})),
+            (
+                json!({"a": 1}),
+                json!({"a": 2, "t": {"x": 1, "y": 2}}),
+                json!({"t": {"x": 3}}),
+                json!({"a": 2, "t": {"x": 1, "y": 2}}),
+                json!({"a": 2, "t": {"x": 3, "y": 2}}),
+            ),
+            // A null takes an old value away.
+            (json!({"a": 1}), json!({"b": 2}), json!({"b": null}), json!({"a": 1, "b": 2}), json!({})),
+            (json!({"a": 1}), json!({"a": null}), json!({}), json!({}), json!({"a": null})),
+        ] {
+            let table = |values: &Json| Frozen::try_from(values).unwrap().thaw_table();
+            let json = |map: Map| Json::from(&Frozen::of(&Value::Map(map)).unwrap());
+            let got = reuse(table(&defaults), &table(&old), &table(&new), &mut Vec::new()).unwrap();
+            assert_eq!((json(got.0), json(got.1)), (whole, user), "{defaults} {old} {new}");
+        }
     }
 
     #[test]

@@ -99,6 +99,8 @@ pub struct Situation<'a> {
     pub rollback_to: Option<u32>,
     /// Whether the objects of the newest revision, which failed since they were not ready in time, are ready by now.
     pub recovered: bool,
+    /// Whether the chart has another name than that of the newest revision, and the spec has the release made anew then.
+    pub renamed: bool,
     /// Asked for by annotation: act although nothing changed or retries are exhausted.
     pub forced: bool,
     /// The time.
@@ -136,6 +138,8 @@ pub enum Next {
         /// The revision to repeat.
         target: u32,
     },
+    /// Remove the release, since its chart is another one by now, and install it anew.
+    Reinstall,
     /// Remove the failed release before the next attempt.
     UninstallRemediation,
     /// Go on with the newest revision, which failed since its objects were not ready in time.
@@ -311,6 +315,9 @@ fn deployed(at: &Situation<'_>, newest: &Revision, ours: Option<&Cursor>) -> Nex
         if exhausted(strategy, at.failures.upgrade) {
             return retries_exceeded("upgrade", at.failures.upgrade);
         }
+        if at.renamed {
+            return Next::Reinstall;
+        }
         return Next::Upgrade { base: newest.version, why: Why::OutOfSync };
     }
     if !newest.intact {
@@ -357,7 +364,7 @@ fn failed(at: &Situation<'_>, newest: &Revision, ours: Option<&Cursor>) -> Next 
         return Next::Upgrade { base, why: Why::Failed };
     }
     if cursor.fingerprint != at.fingerprint {
-        return Next::Upgrade { base, why: Why::OutOfSync };
+        return if at.renamed { Next::Reinstall } else { Next::Upgrade { base, why: Why::OutOfSync } };
     }
     undo(at, newest, !ever_deployed(at.revisions))
 }
@@ -516,6 +523,7 @@ mod tests {
         drifted: bool,
         recovered: bool,
         rollback_to: Option<u32>,
+        renamed: bool,
         forced: bool,
         generation: i64,
         expect: Next,
@@ -531,6 +539,7 @@ mod tests {
                 drifted: false,
                 recovered: false,
                 rollback_to: None,
+                renamed: false,
                 forced: false,
                 generation: 1,
                 expect,
@@ -554,6 +563,11 @@ mod tests {
 
         fn recovered(mut self) -> Self {
             self.recovered = true;
+            self
+        }
+
+        fn renamed(mut self) -> Self {
+            self.renamed = true;
             self
         }
 
@@ -589,6 +603,7 @@ mod tests {
             drifted: case.drifted,
             recovered: case.recovered,
             rollback_to: case.rollback_to,
+            renamed: case.renamed,
             forced: case.forced,
             now: now(),
         });
@@ -637,6 +652,22 @@ mod tests {
                 vec![ours(1, Deployed, Install, "old")],
                 Next::Upgrade { base: 1, why: Why::OutOfSync },
             ),
+            Case::new("another chart", vec![ours(1, Deployed, Install, "old")], Next::Reinstall).renamed(),
+            Case::new("another chart after a failure", vec![ours(1, Failed, Install, "old")], Next::Reinstall)
+                .renamed(),
+            Case::new(
+                "another chart, removed with its history kept",
+                vec![ours(1, Uninstalled, UninstallRemediation, "")],
+                Next::Install,
+            )
+            .renamed(),
+            Case::new(
+                "another chart, but given up",
+                vec![ours(1, Deployed, Rollback, "old")],
+                stalled("RetriesExceeded"),
+            )
+            .renamed()
+            .failures(0, 1),
             Case::new(
                 "upgrade attempts used up after a rollback",
                 vec![ours(3, Deployed, Rollback, "old"), ours(2, Superseded, Upgrade, "want")],

@@ -14,6 +14,7 @@ use crate::{
     chart::{self, Chart, Frozen},
     cluster::{self, Cluster, ObjectId},
     crd::{ChartTemplateSpec, HelmRelease, SourceKind, ValuesReference, conditions},
+    release::Record,
     render,
     source::{Age, Entry, Repository},
 };
@@ -53,6 +54,35 @@ pub struct Wanted {
     pub oci_digest: Option<String>,
     /// Which of the chart's files make up its defaults.
     pub values_files: ValuesFiles,
+    /// Defaults in place of all of these: the values of the revision that runs, if they are to be preserved.
+    pub defaults: Option<Arc<Frozen>>,
+}
+
+impl Wanted {
+    /// The same on top of the values of the revision that runs (`spec.upgrade.preserveValues`), as `helm upgrade --reuse-values`
+    /// does it. The fingerprint stays, for the spec's own values are what decides whether anything is to be done.
+    ///
+    /// # Errors
+    /// If the record's values or ours cannot be put together.
+    pub fn preserving(&self, base: &Record) -> Result<Self, Blocked> {
+        let failed = |message: String| {
+            Blocked::until_change("ValuesError", format!("values of revision {}: {message}", base.version))
+        };
+        let table = |values: &serde_json::Value| {
+            Frozen::try_from(values).map(|frozen| frozen.thaw_table()).map_err(|error| failed(error.to_string()))
+        };
+        let defaults = base.chart.values().map_err(|error| failed(error.to_string()))?;
+        let defaults = table(&defaults.into())?;
+        let (old, new) = (table(&base.config.clone().into())?, table(&self.values)?);
+        let (defaults, values) =
+            chart::values::reuse(defaults, &old, &new, &mut Vec::new()).map_err(|error| failed(error.to_string()))?;
+        let frozen = |values: Map| Frozen::of(&values.into()).map_err(|error| failed(error.to_string()));
+        Ok(Self {
+            values: Arc::new((&frozen(values)?).into()),
+            defaults: Some(Arc::new(frozen(defaults)?)),
+            ..self.clone()
+        })
+    }
 }
 
 /// Why nothing can be wanted yet, or what is wanted cannot be had.
@@ -131,6 +161,7 @@ pub async fn resolve(
             .as_ref()
             .map(|c| (c.spec.values_files.clone(), c.spec.ignore_missing_values_files))
             .unwrap_or_default(),
+        defaults: None,
     })
 }
 
@@ -296,22 +327,33 @@ pub async fn chart(wanted: &Wanted, ctx: &Context) -> Result<Arc<Loaded>, Blocke
         Blocked { terminal: error.is_terminal(), ..Blocked::for_now(error.chart_reason(), message) }
     })?;
     let key = format!("{} {:?}", archive.digest, wanted.values_files);
-    if let Some(loaded) = ctx.charts.get(&key) {
+    // Preserved values are one release's own: a chart with them is of use to nobody else.
+    let defaults = wanted.defaults.clone();
+    if defaults.is_none()
+        && let Some(loaded) = ctx.charts.get(&key)
+    {
         return Ok(loaded);
     }
+    let shared = defaults.is_none();
     let title = format!("chart {}@{}", wanted.chart, wanted.version);
     let files = wanted.values_files.clone();
     let loaded = tokio::task::spawn_blocking(move || {
         let chart =
             chart::load::archive(&archive.bytes, &chart::load::Limits::default()).map_err(|error| error.to_string())?;
-        let chart = Arc::new(with_values_files(chart, &files)?);
+        let mut chart = with_values_files(chart, &files)?;
+        if let Some(defaults) = defaults {
+            chart.values = (*defaults).clone();
+        }
+        let chart = Arc::new(chart);
         let compiled = Arc::new(render::CompiledChart::new(chart.clone()));
         Ok::<_, String>(Arc::new(Loaded { chart, compiled }))
     })
     .await;
     match loaded {
         Ok(Ok(loaded)) => {
-            ctx.charts.keep(&key, loaded.clone());
+            if shared {
+                ctx.charts.keep(&key, loaded.clone());
+            }
             Ok(loaded)
         }
         Ok(Err(error)) => Err(Blocked::until_change("ChartLoadFailed", format!("{title}: {error}"))),

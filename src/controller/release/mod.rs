@@ -24,7 +24,7 @@ use super::{
 use crate::{
     action::{self, Action, Holder},
     cluster::{Cluster, ObjectId, Watches},
-    crd::{DeletionPolicy, HelmRelease, conditions},
+    crd::{ChartNameChangeStrategy, DeletionPolicy, HelmRelease, conditions},
     release::{Status, Storage},
 };
 use jiff::{SignedDuration, Timestamp};
@@ -278,17 +278,17 @@ impl<'a> Run<'a> {
                 self.announce(true, reason, &text).await;
             }
             let next = match &wanted {
-                Err(_) if self.rollback_to().is_some() => self.next("", self.generation()),
+                Err(_) if self.rollback_to().is_some() => self.next("", None, self.generation()),
                 Ok(wanted) => {
                     self.report.attempt(&wanted.version, wanted.oci_digest.as_deref(), &wanted.config_digest);
                     self.recover_count(wanted);
-                    self.next(&wanted.fingerprint, self.generation())
+                    self.next(&wanted.fingerprint, Some(&wanted.chart), self.generation())
                 }
                 // What is under way is finished even if the next goal is out of reach.
                 Err(blocked) => match self.unfinished() {
                     Some(cursor) => {
                         let (fingerprint, generation) = (cursor.fingerprint.clone(), cursor.generation);
-                        self.next(&fingerprint, generation)
+                        self.next(&fingerprint, None, generation)
                     }
                     None => return Err(Trouble::Blocked(blocked.clone())),
                 },
@@ -319,6 +319,13 @@ impl<'a> Run<'a> {
                     if let Some(turn) = self.rollback(target, &who).await? {
                         return Ok(turn);
                     }
+                }
+                (Next::Reinstall, _) => {
+                    let newest = self.newest().map(|newest| self.title(newest)).unwrap_or_default();
+                    let note =
+                        format!("the chart has another name: release {newest} is uninstalled and installed anew");
+                    self.announce(false, "ChartRenamed", &note).await;
+                    self.uninstall(Action::UninstallRemediation, &who).await?;
                 }
                 (Next::UninstallRemediation, _) => {
                     self.uninstall(Action::UninstallRemediation, &who).await?;
@@ -444,7 +451,7 @@ impl<'a> Run<'a> {
         })
     }
 
-    fn next(&mut self, fingerprint: &str, generation: i64) -> Next {
+    fn next(&mut self, fingerprint: &str, chart: Option<&str>, generation: i64) -> Next {
         self.suspects = self.suspects();
         plan::plan(&Situation {
             holder: &self.holder,
@@ -456,9 +463,19 @@ impl<'a> Run<'a> {
             drifted: !self.suspects.is_empty(),
             recovered: self.recovered,
             rollback_to: self.rollback_to(),
+            renamed: self.is_renamed(chart),
             forced: self.live.forced,
             now: Timestamp::now(),
         })
+    }
+
+    /// Whether this chart takes the place of another one in the way that the spec asks for.
+    fn is_renamed(&self, chart: Option<&str>) -> bool {
+        let strategy = self.release.spec.upgrade.as_ref().and_then(|upgrade| upgrade.chart_name_change_strategy);
+        // What is removed is nothing that a plan would have shown.
+        strategy == Some(ChartNameChangeStrategy::Reinstall)
+            && !self.plans()
+            && self.newest().zip(chart).is_some_and(|(newest, chart)| newest.chart_name != chart)
     }
 
     /// Requests by annotation.

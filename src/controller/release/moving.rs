@@ -37,12 +37,20 @@ impl Run<'_> {
         let Some(former) = self.former_place() else { return Ok(None) };
         let title = format!("{}/{}", former.namespace, former.name);
         let wanted = std::mem::replace(&mut self.place, former);
-        let (own, cluster) = (who.own.clone(), who.cluster.clone());
+        let (own, cluster, plans) = (who.own.clone(), who.cluster.clone(), self.plans());
         let there = Identity { storage: self.storage(&cluster), own, cluster };
         if let Some(data) = self.with_data(&there).await? {
             let consent = self.release.metadata.annotations.as_ref().and_then(|a| a.get(CONSENT));
-            if !data.is_empty() && consent != Some(&title) {
-                let more = if data.len() > NAMED { format!(" and {} more", data.len() - NAMED) } else { String::new() };
+            let under_way = self.newest().and_then(|newest| newest.revision.cursor.as_ref());
+            let under_way =
+                under_way.is_some_and(|cursor| cursor.step.is_some() && cursor.doing() == Action::Uninstall);
+            // Where every change is to be approved, this is what approves of the removal.
+            if (!data.is_empty() || plans && !under_way) && consent != Some(&title) {
+                let more = match data.len() {
+                    0 => "its objects".to_owned(),
+                    many if many > NAMED => format!(" and {} more", many - NAMED),
+                    _ => String::new(),
+                };
                 let message = format!(
                     "the release is to move from {title} to {}/{}, and uninstalling it there deletes {}{more}: annotate the \
                      HelmRelease with {CONSENT}={title} to let that happen, or set the names back",

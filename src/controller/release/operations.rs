@@ -142,6 +142,14 @@ impl Run<'_> {
         let newest_version = self.newest_version().unwrap_or(0);
         let at = self.workplace(Action::Upgrade, who);
         let revision = at.next_revision(Some(newest_version));
+        let preserved;
+        let wanted = if self.release.spec.upgrade.as_ref().is_some_and(|upgrade| upgrade.preserve_values) {
+            let base = self.stored(&who.storage, base).await?;
+            preserved = wanted.preserving(&base.record).map_err(Trouble::Blocked)?;
+            &preserved
+        } else {
+            wanted
+        };
         let mut planned = None;
         if self.plans() {
             let intent = Intent { action: Action::Upgrade, revision, base: Some(base) };
