@@ -324,10 +324,12 @@ async fn apply(op: &mut Operation, at: &Workplace) -> Result<Progress, Error> {
     }
     watch(&new, at).await?;
     let old = base_targets(op, at).await?;
-    for id in &old.client_side {
+    // Fields that a client wrote are its own until the API server applies.
+    let earlier = if record.apply_method == Some(ApplyMethod::ClientSide) { &[][..] } else { &old.client_side };
+    for id in earlier {
         objects::take_over(id, at).await?;
     }
-    let applied = match objects::apply(&new, at).await {
+    let applied = match objects::apply(&new, &old.targets, &record, at).await {
         Ok(applied) => applied,
         Err(failure)
             if at.options.cleanup_on_fail && op.cursor.action == Action::Upgrade && !failure.error.is_transient() =>
@@ -364,7 +366,7 @@ async fn apply(op: &mut Operation, at: &Workplace) -> Result<Progress, Error> {
 }
 
 fn rules(at: &Workplace) -> Rules {
-    Rules { wait_for_jobs: at.options.wait_for_jobs, checks: at.options.checks.clone(), ..Rules::default() }
+    Rules { wait_for_jobs: at.options.wait_for_jobs, strategy: at.options.strategy, checks: at.options.checks.clone() }
 }
 
 async fn watch(targets: &[Target], at: &Workplace) -> Result<(), Error> {

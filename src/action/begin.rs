@@ -72,6 +72,12 @@ fn annotations(cursor: &Cursor) -> Annotations {
     [(ANNOTATION.to_owned(), cursor.to_annotation())].into()
 }
 
+/// How a revision's objects are written, if the spec leaves it to `before`. What Helm 3 wrote, which says nothing about it, is
+/// taken over by the API server.
+fn method(before: Option<ApplyMethod>, at: &Workplace) -> Option<ApplyMethod> {
+    Some(at.options.method.or(before).unwrap_or(ApplyMethod::ServerSide))
+}
+
 fn record(draft: Draft, version: u32, status: Status, description: &str, at: &Workplace) -> Record {
     Record {
         name: draft.name,
@@ -90,7 +96,7 @@ fn record(draft: Draft, version: u32, status: Status, description: &str, at: &Wo
         config: draft.config,
         manifest: draft.manifest,
         hooks: draft.hooks,
-        apply_method: Some(ApplyMethod::ServerSide),
+        apply_method: method(None, at),
         labels: Default::default(),
     }
 }
@@ -148,6 +154,7 @@ pub async fn upgrade(
         record(draft, at.next_revision(Some(newest.record.version)), Status::PendingUpgrade, "Preparing upgrade", at);
     record.info.first_deployed = newest.record.info.first_deployed.or(Some(at.now));
     record.labels = newest.record.labels.clone();
+    record.apply_method = method(base.record.apply_method, at);
     let old = objects::targets(&base.record, &at.cluster).await?;
     let mut adopted = admit(&record, &old, "update", at).await?;
     if let Some(earlier) = Cursor::of(&newest) {
@@ -185,6 +192,7 @@ pub async fn rollback(
     record.info.last_deployed = Some(at.now);
     record.info.first_deployed = newest.record.info.first_deployed;
     record.info.rollback_revision = Some(target.record.version);
+    record.apply_method = method(target.record.apply_method, at);
     record.info.deleted = None;
     for hook in &mut record.hooks {
         hook.last_run = Default::default();

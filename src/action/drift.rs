@@ -113,9 +113,8 @@ async fn look(mut target: Target, record: &Record, ignore: &[Ignore], at: &Workp
 ///
 /// # Errors
 /// If the API server refuses.
-pub async fn restore(finding: &Finding, at: &Workplace) -> Result<Restored, Error> {
-    let how = Apply { manager: &at.manager, force: true, dry_run: false, strict: false };
-    let live = at.cluster.apply(&finding.target, &how).await?.object;
+pub async fn restore(finding: &Finding, record: &Record, at: &Workplace) -> Result<Restored, Error> {
+    let live = objects::restore(&finding.target, record, at).await?;
     Ok(Restored {
         shape: shape(&live.metadata, &at.manager),
         resource_version: live.metadata.resource_version.unwrap_or_default(),

@@ -39,6 +39,12 @@ pub struct Options {
     pub take_ownership: bool,
     /// Whether objects that a failed upgrade created are deleted.
     pub cleanup_on_fail: bool,
+    /// How objects are written; nothing for as the revision before.
+    pub method: Option<release::ApplyMethod>,
+    /// Whether objects are replaced as a whole where they are written by the client.
+    pub replace: bool,
+    /// By whose rules objects are found ready.
+    pub strategy: cluster::readiness::Strategy,
     /// Whether the API server refuses unknown fields.
     pub strict: bool,
     /// How objects of a release that ends are deleted.

@@ -7,7 +7,7 @@ use crate::{
         managers::EARLIER,
         ownership::{self, Origin, Owner},
     },
-    release::Record,
+    release::{ApplyMethod, Record},
 };
 use futures::{StreamExt, stream};
 use kube::core::{ObjectMeta, PartialObjectMeta};
@@ -178,11 +178,10 @@ pub struct Failure {
 ///
 /// # Errors
 /// Every object that failed, by name.
-pub async fn apply(targets: &[Target], at: &Workplace) -> Result<AppliedAll, Failure> {
-    let how = Apply { manager: &at.manager, force: true, dry_run: false, strict: at.options.strict };
+pub async fn apply(targets: &[Target], old: &[Target], record: &Record, at: &Workplace) -> Result<AppliedAll, Failure> {
     let mut done = AppliedAll { live: Vec::with_capacity(targets.len()), created: Vec::new() };
     for kind in targets.chunk_by(|a, b| a.id.kind == b.id.kind && a.id.api_version == b.id.api_version) {
-        let requests: Vec<_> = kind.iter().map(|target| at.cluster.apply(target, &how)).collect();
+        let requests: Vec<_> = kind.iter().map(|target| write(target, old, record, at)).collect();
         let results: Vec<_> = stream::iter(requests).buffered(AT_ONCE).collect().await;
         let mut errors = Vec::new();
         for (target, result) in kind.iter().zip(results) {
@@ -201,6 +200,46 @@ pub async fn apply(targets: &[Target], at: &Workplace) -> Result<AppliedAll, Fai
         }
     }
     Ok(done)
+}
+
+/// Writes one object in the record's way.
+async fn write(
+    target: &Target,
+    old: &[Target],
+    record: &Record,
+    at: &Workplace,
+) -> Result<cluster::Applied, cluster::Error> {
+    let how = Apply { manager: &at.manager, force: true, dry_run: false, strict: at.options.strict };
+    if record.apply_method != Some(ApplyMethod::ClientSide) {
+        return at.cluster.apply(target, &how).await;
+    }
+    if at.options.replace
+        && let Some(live) = at.cluster.get_metadata(&target.id).await?
+    {
+        let mut whole = target.clone();
+        whole.body["metadata"]["resourceVersion"] = serde_json::json!(live.metadata.resource_version);
+        let object = at.cluster.replace(&whole, &how).await?;
+        return Ok(cluster::Applied { outcome: Outcome::Configured, object });
+    }
+    let original = old.iter().find(|before| before.id.same_object(&target.id)).map(|before| &before.body);
+    at.cluster.merge(target, original, &how).await
+}
+
+/// Puts an object back in the record's way.
+///
+/// # Errors
+/// If the API server refuses.
+pub async fn restore(
+    target: &Target,
+    record: &Record,
+    at: &Workplace,
+) -> Result<kube::api::DynamicObject, cluster::Error> {
+    let how = Apply { manager: &at.manager, force: true, dry_run: false, strict: false };
+    let applied = match record.apply_method {
+        Some(ApplyMethod::ClientSide) => at.cluster.merge(target, Some(&target.body), &how).await?,
+        _ => at.cluster.apply(target, &how).await?,
+    };
+    Ok(applied.object)
 }
 
 /// Deletes the objects of the old revision that the new one no longer has, unless they are to be kept.

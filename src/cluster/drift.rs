@@ -12,14 +12,18 @@ use std::fmt::Write as _;
 /// Depth to which objects are compared; the API server takes none that is nearly as deep.
 const DEPTH: usize = 256;
 
-/// The set of fields that `manager` owns by applying, as a short digest.
+/// The set of fields that `manager` owns, as a short digest.
 #[must_use]
 pub fn shape(live: &ObjectMeta, manager: &str) -> Option<String> {
-    let own = live.managed_fields.iter().flatten().find(|entry| {
-        entry.manager.as_deref() == Some(manager)
-            && entry.operation.as_deref() == Some("Apply")
-            && entry.subresource.as_deref().unwrap_or_default().is_empty()
-    })?;
+    let own = |operation| {
+        live.managed_fields.iter().flatten().find(move |entry| {
+            entry.manager.as_deref() == Some(manager)
+                && entry.operation.as_deref() == Some(operation)
+                && entry.subresource.as_deref().unwrap_or_default().is_empty()
+        })
+    };
+    // What was written client-side is owned by updating.
+    let own = own("Apply").or_else(|| own("Update"))?;
     let fields = serde_json::to_vec(&own.fields_v1.as_ref()?.0).ok()?;
     // Six bytes: an accident costs no more than a change that goes unseen until the next one.
     Some(hex::encode(&digest(&SHA256, &fields).as_ref()[..6]))

@@ -7,11 +7,12 @@ use super::{
 };
 use crate::{
     action::{Action, CrdPolicy, Options, drift::Ignore},
-    cluster::Propagation,
+    cluster::{Propagation, readiness},
     crd::{
         self, CrdsPolicy, DeletionPropagation, Duration, HelmRelease, HelmReleaseSpec, Install, InstallRemediation,
-        RemediationStrategy, StrategyName, Upgrade, UpgradeRemediation,
+        RemediationStrategy, ServerSideApply, StrategyName, Upgrade, UpgradeRemediation, WaitStrategyName,
     },
+    release::ApplyMethod,
     render::post::selector::{Selector, Target},
 };
 use aws_lc_rs::digest::{SHA256, digest};
@@ -164,6 +165,19 @@ pub fn options(spec: &HelmReleaseSpec, action: Action) -> Options {
             _ => !upgrade.disable_take_ownership,
         },
         cleanup_on_fail: upgrade.cleanup_on_fail,
+        method: match action {
+            Action::Install => Some(method(install.server_side_apply.unwrap_or(true))),
+            Action::Rollback => followed(rollback.server_side_apply),
+            _ => followed(upgrade.server_side_apply),
+        },
+        replace: match action {
+            Action::Rollback => rollback.force,
+            _ => upgrade.force,
+        },
+        strategy: match spec.wait_strategy.as_ref().map(|strategy| strategy.name).unwrap_or_default() {
+            WaitStrategyName::Poller => readiness::Strategy::Watcher,
+            WaitStrategyName::Legacy => readiness::Strategy::Legacy,
+        },
         strict: match action {
             Action::Install => !install.disable_open_api_validation,
             Action::Upgrade => !upgrade.disable_open_api_validation,
@@ -179,6 +193,18 @@ pub fn options(spec: &HelmReleaseSpec, action: Action) -> Options {
         checks: health::checks(spec).unwrap_or_default(),
         max_history: spec.max_history.map_or(MAX_HISTORY, |n| u32::try_from(n).unwrap_or(0)),
         tests: (names(included), names(excluded)),
+    }
+}
+
+fn method(server_side: bool) -> ApplyMethod {
+    if server_side { ApplyMethod::ServerSide } else { ApplyMethod::ClientSide }
+}
+
+fn followed(asked: Option<ServerSideApply>) -> Option<ApplyMethod> {
+    match asked.unwrap_or_default() {
+        ServerSideApply::Enabled => Some(ApplyMethod::ServerSide),
+        ServerSideApply::Disabled => Some(ApplyMethod::ClientSide),
+        ServerSideApply::Auto => None,
     }
 }
 

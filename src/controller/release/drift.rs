@@ -57,7 +57,7 @@ impl Run<'_> {
                 self.live.drift.accept(finding.object(), finding.shape.clone());
                 continue;
             }
-            let restored = drift::restore(finding, &at).await?;
+            let restored = drift::restore(finding, &stored.record, &at).await?;
             self.ctx.metrics.drift_corrected.inc();
             let (shape, resource_version) = (restored.shape, restored.resource_version);
             if let Some(until) = self.live.drift.corrected(finding.object(), shape, resource_version, Timestamp::now())
