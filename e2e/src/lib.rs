@@ -26,7 +26,7 @@ pub use binary::{pintle, root};
 pub use controlplane::{ControlPlane, OPERATOR_USER, Users};
 pub use http::{Answer, get};
 pub use kubectl::{Event, Kubectl, Watch};
-pub use namespace::{DEADLINE, HELMRELEASE, HELMREPOSITORY, Namespace, is_ready, release_spec};
+pub use namespace::{DEADLINE, HELMRELEASE, HELMREPOSITORY, Namespace, is_ready, is_tested, release_spec};
 pub use operator::{Operator, OperatorOptions};
 pub use outcome::{HookRuns, outcome};
 pub use process::{Process, end_all};

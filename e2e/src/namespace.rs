@@ -197,6 +197,14 @@ pub fn release_spec(chart: &str, version: &str, more: &Value) -> Value {
     spec
 }
 
+/// Whether a HelmRelease is ready with this chart (`name@version`), and its tests passed.
+#[must_use]
+pub fn is_tested(release: &Value, chart: &str) -> bool {
+    is_ready(release)
+        && release["status"]["chart"] == chart
+        && condition(release, "TestSuccess").is_some_and(|tested| tested["status"] == "True")
+}
+
 /// Whether the release is ready, as its spec says now.
 #[must_use]
 pub fn is_ready(release: &Value) -> bool {

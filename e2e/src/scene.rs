@@ -10,6 +10,7 @@ use serde_json::json;
 use crate::controlplane::ControlPlane;
 use crate::namespace::Namespace;
 use crate::operator::{Operator, OperatorOptions};
+use crate::proxy::FaultProxy;
 use crate::repository::ChartRepository;
 use crate::tools::{build_controlplane, build_helm};
 use crate::{pintle, root};
@@ -53,6 +54,20 @@ impl Scene {
         let options = OperatorOptions { namespace: operated, ..OperatorOptions::default() };
         let operator = Operator::start(&shared.control_plane, name, options)?;
         Ok(Self { operator, repository, namespace, control_plane: &shared.control_plane })
+    }
+
+    /// Lets the operator go through a proxy of faults from now on.
+    pub fn put_proxy_between(&mut self) -> Result<FaultProxy> {
+        self.operator.kill();
+        let name = self.namespace.name();
+        let proxy = FaultProxy::start(self.control_plane, name)?;
+        let options = OperatorOptions {
+            namespace: Some(name.to_owned()),
+            kubeconfig: Some(proxy.kubeconfig().to_owned()),
+            ..OperatorOptions::default()
+        };
+        self.operator = Operator::start(self.control_plane, name, options)?;
+        Ok(proxy)
     }
 
     /// Another namespace beside the scene's own, which the operator does not look at.

@@ -3,8 +3,7 @@
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use pintle_e2e::{
-    DEADLINE, FaultProxy, HELMRELEASE, HookRuns, Namespace, Operator, OperatorOptions, Scene, Verdict, condition,
-    is_ready, outcome, wait_until,
+    DEADLINE, HELMRELEASE, HookRuns, Namespace, Scene, Verdict, condition, is_tested, outcome, wait_until,
 };
 use serde_json::{Value, json};
 use std::sync::Arc;
@@ -30,21 +29,13 @@ fn put(at: &Namespace, release: &str, version: &str) {
     at.put_release(release, "hello", version, &more).unwrap();
 }
 
-fn runs(release: Option<&Value>, chart: &str) -> bool {
-    release.is_some_and(|r| {
-        is_ready(r)
-            && r["status"]["chart"] == chart
-            && condition(r, "TestSuccess").is_some_and(|tested| tested["status"] == "True")
-    })
-}
-
 #[test]
 fn install_and_test() {
     try_all(&Trial {
         name: "install",
         before: |_, _| {},
         begin: |at, release| put(at, release, "1.0.0"),
-        over: |release| runs(release, "hello@1.0.0"),
+        over: |release| release.is_some_and(|r| is_tested(r, "hello@1.0.0")),
     });
 }
 
@@ -57,7 +48,7 @@ fn upgrade_and_test() {
             at.until_ready(release).unwrap();
         },
         begin: |at, release| put(at, release, "1.1.0"),
-        over: |release| runs(release, "hello@1.1.0"),
+        over: |release| release.is_some_and(|r| is_tested(r, "hello@1.1.0")),
     });
 }
 
@@ -102,15 +93,8 @@ fn uninstall() {
 
 fn try_all(trial: &Trial) {
     let mut scene = Scene::set(&format!("crash-{}", trial.name), &["hello-1.0.0", "hello-1.1.0"]).unwrap();
-    scene.operator.kill();
+    let proxy = scene.put_proxy_between().unwrap();
     let at = scene.namespace.clone();
-    let proxy = FaultProxy::start(scene.control_plane, at.name()).unwrap();
-    let options = OperatorOptions {
-        namespace: Some(at.name().to_owned()),
-        kubeconfig: Some(proxy.kubeconfig().to_owned()),
-        ..OperatorOptions::default()
-    };
-    let mut operator = Operator::start(scene.control_plane, at.name(), options).unwrap();
     let mut hooks = HookRuns::watch(&at).unwrap();
 
     let mut undisturbed = None;
@@ -120,7 +104,7 @@ fn try_all(trial: &Trial) {
         let release = format!("r{number:02}");
         (trial.before)(&at, &release);
         let writes = Arc::new(AtomicUsize::new(0));
-        proxy.doom(operator.process().id());
+        proxy.doom(scene.operator.process().id());
         proxy.judge({
             let writes = Arc::clone(&writes);
             move |call| {
@@ -134,9 +118,9 @@ fn try_all(trial: &Trial) {
         (trial.begin)(&at, &release);
         let mut died = false;
         wait_until(&format!("{} with a death at write {number} is over", trial.name), DEADLINE, || {
-            if !died && operator.check().is_err() {
+            if !died && scene.operator.check().is_err() {
                 died = true;
-                operator.restart(scene.control_plane)?;
+                scene.restart_operator()?;
             }
             let found = at.find(HELMRELEASE, &release)?;
             Ok(if (trial.over)(found.as_ref()) { Ok(()) } else { Err(found.unwrap_or_default()["status"].to_string()) })
@@ -154,9 +138,9 @@ fn try_all(trial: &Trial) {
             .unwrap();
         wait_until(&format!("{release} is gone"), DEADLINE, || {
             // Its last writes come after all is as it should be.
-            if operator.check().is_err() {
+            if scene.operator.check().is_err() {
                 died = true;
-                operator.restart(scene.control_plane)?;
+                scene.restart_operator()?;
             }
             let found = at.find(HELMRELEASE, &release)?;
             Ok(found.map_or(Ok(()), |found| Err(found["status"].to_string())))

@@ -8,8 +8,8 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use pintle_e2e::{
-    Call, DEADLINE, FaultProxy, HELMRELEASE, HookRuns, Namespace, Operator, OperatorOptions, Scene, Verdict, condition,
-    is_ready, outcome, wait_until,
+    Call, DEADLINE, FaultProxy, HELMRELEASE, HookRuns, Namespace, Scene, Verdict, condition, is_tested, outcome,
+    wait_until,
 };
 use serde_json::{Value, json};
 
@@ -24,12 +24,12 @@ const LIFE: [Stage; 4] = [
     Stage {
         name: "install",
         begin: |at, release| put(at, release, "1.0.0"),
-        over: |release| runs(release, "hello@1.0.0"),
+        over: |release| release.is_some_and(|r| is_tested(r, "hello@1.0.0")),
     },
     Stage {
         name: "upgrade",
         begin: |at, release| put(at, release, "1.1.0"),
-        over: |release| runs(release, "hello@1.1.0"),
+        over: |release| release.is_some_and(|r| is_tested(r, "hello@1.1.0")),
     },
     Stage {
         name: "failing upgrade",
@@ -60,37 +60,19 @@ fn put(at: &Namespace, release: &str, version: &str) {
     at.put_release(release, "hello", version, &more).unwrap();
 }
 
-fn runs(release: Option<&Value>, chart: &str) -> bool {
-    release.is_some_and(|r| {
-        is_ready(r)
-            && r["status"]["chart"] == chart
-            && condition(r, "TestSuccess").is_some_and(|tested| tested["status"] == "True")
-    })
-}
-
 /// A namespace whose operator goes through a proxy.
 struct Trial {
     scene: Scene,
     proxy: FaultProxy,
-    /// Behind the proxy; the scene's own is dead.
-    operator: Operator,
     hooks: HookRuns,
 }
 
 impl Trial {
     fn set(name: &str) -> Self {
         let mut scene = Scene::set(&format!("fault-{name}"), &["hello-1.0.0", "hello-1.1.0"]).unwrap();
-        scene.operator.kill();
-        let at = &scene.namespace;
-        let proxy = FaultProxy::start(scene.control_plane, at.name()).unwrap();
-        let options = OperatorOptions {
-            namespace: Some(at.name().to_owned()),
-            kubeconfig: Some(proxy.kubeconfig().to_owned()),
-            ..OperatorOptions::default()
-        };
-        let operator = Operator::start(scene.control_plane, at.name(), options).unwrap();
-        let hooks = HookRuns::watch(at).unwrap();
-        Self { scene, proxy, operator, hooks }
+        let proxy = scene.put_proxy_between().unwrap();
+        let hooks = HookRuns::watch(&scene.namespace).unwrap();
+        Self { scene, proxy, hooks }
     }
 
     /// Lives through all stages; before each begins, `disturb` is asked. What each comes to, which is to be as it is
@@ -101,13 +83,14 @@ impl Trial {
         expected: Option<&[Value]>,
         mut disturb: impl FnMut(&FaultProxy, &Stage),
     ) -> Vec<Value> {
-        let at = &self.scene.namespace;
+        let at = self.scene.namespace.clone();
+        let at = &at;
         let mut all = Vec::new();
         for (number, stage) in LIFE.iter().enumerate() {
             disturb(&self.proxy, stage);
             (stage.begin)(at, release);
             wait_until(&format!("{} of {release}", stage.name), DEADLINE * 2, || {
-                self.operator.check()?;
+                self.scene.operator.check()?;
                 let found = at.find(HELMRELEASE, release)?;
                 Ok(if (stage.over)(found.as_ref()) {
                     Ok(())

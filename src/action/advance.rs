@@ -431,9 +431,7 @@ pub(super) struct Replaced {
 async fn wait(op: &mut Operation, at: &Workplace) -> Result<Progress, Error> {
     let changed = std::mem::take(&mut op.changed);
     if op.waiting.is_none() {
-        let targets = objects::targets(op.record(), &at.cluster).await?;
-        watch(&targets, at).await?;
-        op.waiting = Some(Waiting::for_objects(targets.into_iter().map(|t| t.id)));
+        op.waiting = Some(awaited(op.record(), at).await?);
     }
     let rules = rules(at);
     let standing = match &mut op.waiting {
@@ -470,25 +468,21 @@ async fn wait(op: &mut Operation, at: &Workplace) -> Result<Progress, Error> {
     }
 }
 
-/// Whether the objects of a revision that was not ready in time are so by now. What is not is remembered in `waiting`, so that
-/// only what changed is asked for the next time.
+/// A wait for the objects of a revision, which are watched from now on.
+///
+/// # Errors
+/// If the manifest cannot be read, or the API server cannot be asked about kinds.
+pub async fn awaited(record: &Record, at: &Workplace) -> Result<Waiting, Error> {
+    let targets = objects::targets(record, &at.cluster).await?;
+    watch(&targets, at).await?;
+    Ok(Waiting::for_objects(targets.into_iter().map(|t| t.id)))
+}
+
+/// Whether the objects of a revision that was not ready in time are so by now. Only what changed is asked for.
 ///
 /// # Errors
 /// If an object cannot be read.
-pub async fn is_ready(
-    record: &Record,
-    waiting: &mut Option<Waiting>,
-    changed: &BTreeSet<ObjectId>,
-    at: &Workplace,
-) -> Result<bool, Error> {
-    let waiting = match waiting {
-        Some(waiting) => waiting,
-        None => {
-            let targets = objects::targets(record, &at.cluster).await?;
-            watch(&targets, at).await?;
-            waiting.insert(Waiting::for_objects(targets.into_iter().map(|t| t.id)))
-        }
-    };
+pub async fn is_ready(waiting: &mut Waiting, changed: &BTreeSet<ObjectId>, at: &Workplace) -> Result<bool, Error> {
     Ok(waiting.look(changed, &rules(at), at).await? == Standing::Ready)
 }
 

@@ -206,6 +206,11 @@ pub struct Cursor {
 }
 
 impl Cursor {
+    /// Whether the release is being uninstalled as wanted, not for another try.
+    pub fn is_uninstalling(&self) -> bool {
+        self.step.is_some() && self.doing() == Action::Uninstall
+    }
+
     /// What is being done right now: the tests of a revision run under the cursor of the action that made it.
     pub fn doing(&self) -> Action {
         match self.step {

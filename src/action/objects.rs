@@ -210,10 +210,8 @@ async fn write(
     at: &Workplace,
 ) -> Result<cluster::Applied, cluster::Error> {
     let how = Apply { manager: &at.manager, force: true, dry_run: false, strict: at.options.strict };
-    if record.apply_method != Some(ApplyMethod::ClientSide) {
-        return at.cluster.apply(target, &how).await;
-    }
-    if at.options.replace
+    if record.apply_method == Some(ApplyMethod::ClientSide)
+        && at.options.replace
         && let Some(live) = at.cluster.get_metadata(&target.id).await?
     {
         let mut whole = target.clone();
@@ -221,8 +219,21 @@ async fn write(
         let object = at.cluster.replace(&whole, &how).await?;
         return Ok(cluster::Applied { outcome: Outcome::Configured, object });
     }
-    let original = old.iter().find(|before| before.id.same_object(&target.id)).map(|before| &before.body);
-    at.cluster.merge(target, original, &how).await
+    let before = old.iter().find(|before| before.id.same_object(&target.id));
+    merge_or_apply(target, before, &how, record, at).await
+}
+
+async fn merge_or_apply(
+    target: &Target,
+    before: Option<&Target>,
+    how: &Apply<'_>,
+    record: &Record,
+    at: &Workplace,
+) -> Result<cluster::Applied, cluster::Error> {
+    match record.apply_method {
+        Some(ApplyMethod::ClientSide) => at.cluster.merge(target, before.map(|before| &before.body), how).await,
+        _ => at.cluster.apply(target, how).await,
+    }
 }
 
 /// Puts an object back in the record's way.
@@ -235,11 +246,7 @@ pub async fn restore(
     at: &Workplace,
 ) -> Result<kube::api::DynamicObject, cluster::Error> {
     let how = Apply { manager: &at.manager, force: true, dry_run: false, strict: false };
-    let applied = match record.apply_method {
-        Some(ApplyMethod::ClientSide) => at.cluster.merge(target, Some(&target.body), &how).await?,
-        _ => at.cluster.apply(target, &how).await?,
-    };
-    Ok(applied.object)
+    Ok(merge_or_apply(target, Some(target), &how, record, at).await?.object)
 }
 
 /// Deletes the objects of the old revision that the new one no longer has, unless they are to be kept.

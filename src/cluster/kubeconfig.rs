@@ -38,7 +38,7 @@ pub async fn check(text: &[u8], trust: Trust) -> Result<Checked, String> {
     let text = std::str::from_utf8(text).map_err(|_| "it is no text")?;
     // The reader's own words may quote what it read.
     let file = Kubeconfig::from_yaml(text).map_err(|_| "it is no kubeconfig in YAML")?;
-    let name = file.current_context.as_deref().filter(|name| !name.is_empty()).ok_or("it has no current-context")?;
+    let name = file.current_context.clone().filter(|name| !name.is_empty()).ok_or("it has no current-context")?;
     let context = file.contexts.iter().find(|c| c.name == name).and_then(|c| c.context.as_ref());
     let context = context.ok_or_else(|| format!("it has no context {name}, which is its current-context"))?;
     let cluster = file.clusters.iter().find(|c| c.name == context.cluster).and_then(|c| c.cluster.as_ref());
@@ -69,8 +69,8 @@ pub async fn check(text: &[u8], trust: Trust) -> Result<Checked, String> {
         return Err(format!("{field} names a file of the operator's own: give {instead} instead"));
     }
     // Other contexts have not been looked at.
-    let options = KubeConfigOptions { context: Some(name.to_owned()), ..KubeConfigOptions::default() };
-    let mut config = kube::Config::from_custom_kubeconfig(file.clone(), &options)
+    let options = KubeConfigOptions { context: Some(name), ..KubeConfigOptions::default() };
+    let mut config = kube::Config::from_custom_kubeconfig(file, &options)
         .await
         .map_err(|_| "its server, certificates or credentials cannot be read")?;
     // What the operator's own environment says about proxies is for its own API server.

@@ -99,12 +99,11 @@ pub struct Composed {
 }
 
 /// A failed revision whose objects may become ready by themselves.
-#[derive(Default)]
 pub struct Late {
     /// The revision.
     pub version: u32,
-    /// What is not ready; nothing before the first look.
-    pub waiting: Option<Waiting>,
+    /// What is not ready.
+    pub waiting: Waiting,
     /// What changed since the last look.
     pub changed: BTreeSet<ObjectId>,
 }

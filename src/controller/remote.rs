@@ -1,14 +1,18 @@
 //! Releases that go to another cluster: the client that a Secret's kubeconfig describes, shared by all releases that name it,
 //! with watches of its own. It is made anew when the Secret changes, and let go with the last release that uses it.
 
-use super::{context::Context, live::Key, resolve::Blocked, triggers};
+use super::{
+    context::Context,
+    live::Key,
+    resolve::{Blocked, content},
+    triggers,
+};
 use crate::{
     action::begin::text_digest,
-    cluster::{self, Cluster, ObjectId, Selection, Watches, kubeconfig},
+    cluster::{self, Cluster, Selection, Watches, kubeconfig},
     crd::HelmRelease,
     source::Reach,
 };
-use base64::{Engine, prelude::BASE64_STANDARD};
 use std::{
     collections::HashMap,
     sync::{Arc, Mutex, PoisonError, Weak},
@@ -87,25 +91,16 @@ async fn read(
     key: Option<&str>,
     title: &str,
 ) -> Result<(String, Vec<u8>), Blocked> {
-    let id = ObjectId {
-        api_version: "v1".into(),
-        kind: "Secret".into(),
-        namespace: Some(namespace.to_owned()),
-        name: name.to_owned(),
-    };
-    let found = own.get(&id).await.map_err(|error| {
+    let found = content("Secret", namespace, name, own).await.map_err(|error| {
         let denied = error.class() == cluster::Class::Forbidden;
         Blocked::for_now(if denied { "AccessDenied" } else { REASON }, format!("{title}: {error}"))
     })?;
-    let Some(secret) = found else {
+    let Some(mut entries) = found else {
         return Err(Blocked::until_change(REASON, format!("{title} does not exist")));
     };
     let keys: Vec<&str> = key.map_or_else(|| KEYS.to_vec(), |key| vec![key]);
     for key in &keys {
-        if let Some(encoded) = secret.data.pointer("/data").and_then(|data| data.get(*key)).and_then(|v| v.as_str()) {
-            let text = BASE64_STANDARD
-                .decode(encoded)
-                .map_err(|_| Blocked::until_change(REASON, format!("{title}: key {key} is no base64")))?;
+        if let Some(text) = entries.remove(*key) {
             return Ok(((*key).to_owned(), text));
         }
     }

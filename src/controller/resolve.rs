@@ -13,7 +13,7 @@ use crate::{
     action::begin::text_digest,
     chart::{self, Chart, Frozen},
     cluster::{self, Cluster, ObjectId},
-    crd::{ChartTemplateSpec, HelmRelease, SourceKind, ValuesReference, conditions},
+    crd::{ChartTemplateSpec, HelmRelease, SourceKind, conditions},
     release::Record,
     render,
     source::{Age, Entry, Repository},
@@ -276,7 +276,7 @@ async fn compose(release: &HelmRelease, live: &mut Live, cluster: &Cluster) -> R
         let content = match read.entry(id) {
             Occupied(known) => known.get().clone(),
             Vacant(unread) => {
-                let content = content(reference, namespace, cluster).await.map_err(|error| {
+                let content = content(id.0, namespace, id.1, cluster).await.map_err(|error| {
                     let reason =
                         if error.class() == cluster::Class::Forbidden { "AccessDenied" } else { "ValuesError" };
                     Blocked::for_now(reason, format!("spec.valuesFrom: {error}"))
@@ -293,12 +293,18 @@ async fn compose(release: &HelmRelease, live: &mut Live, cluster: &Cluster) -> R
     Ok(composed)
 }
 
-async fn content(reference: &ValuesReference, namespace: &str, cluster: &Cluster) -> Result<Content, cluster::Error> {
+/// What a ConfigMap or Secret holds; nothing if it is not there.
+pub(super) async fn content(
+    kind: &str,
+    namespace: &str,
+    name: &str,
+    cluster: &Cluster,
+) -> Result<Content, cluster::Error> {
     let id = ObjectId {
         api_version: "v1".into(),
-        kind: values::kind(reference).into(),
+        kind: kind.into(),
         namespace: Some(namespace.to_owned()),
-        name: reference.name.clone(),
+        name: name.into(),
     };
     let Some(object) = cluster.get(&id).await? else { return Ok(None) };
     let mut content = std::collections::BTreeMap::new();

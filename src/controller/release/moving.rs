@@ -3,7 +3,7 @@
 
 use super::{Identity, Run, Trouble, Turn};
 use crate::{
-    action::{Action, objects},
+    action::{Cursor, objects},
     cluster::ownership::is_kept,
     controller::policy::Place,
     crd::conditions,
@@ -42,8 +42,7 @@ impl Run<'_> {
         if let Some(data) = self.with_data(&there).await? {
             let consent = self.release.metadata.annotations.as_ref().and_then(|a| a.get(CONSENT));
             let under_way = self.newest().and_then(|newest| newest.revision.cursor.as_ref());
-            let under_way =
-                under_way.is_some_and(|cursor| cursor.step.is_some() && cursor.doing() == Action::Uninstall);
+            let under_way = under_way.is_some_and(Cursor::is_uninstalling);
             // Where every change is to be approved, this is what approves of the removal.
             if (!data.is_empty() || plans && !under_way) && consent != Some(&title) {
                 let more = match data.len() {
@@ -88,8 +87,7 @@ impl Run<'_> {
         let Some(cursor) = newest.revision.cursor.as_ref().filter(|cursor| cursor.holder == self.holder) else {
             return Ok(None);
         };
-        let begun = cursor.step.is_some() && cursor.doing() == Action::Uninstall;
-        if begun || newest.revision.status == Status::Uninstalled {
+        if cursor.is_uninstalling() || newest.revision.status == Status::Uninstalled {
             return Ok(Some(Vec::new()));
         }
         let version = newest.revision.version;

@@ -22,7 +22,7 @@ use crate::{
     release::{Status, Storage, Stored},
 };
 use jiff::Timestamp;
-use std::time::Duration;
+use std::{collections::BTreeSet, time::Duration};
 
 impl Run<'_> {
     /// Where an action is carried out: as whom, under which options, at which time.
@@ -265,16 +265,21 @@ impl Run<'_> {
             self.live.late = None;
             return Ok(());
         };
-        if self.live.late.as_ref().is_none_or(|late| late.version != version) {
-            self.live.late = Some(Late { version, ..Late::default() });
-        }
-        let Some(mut late) = self.live.late.take() else { return Ok(()) };
-        if late.waiting.is_none() || !late.changed.is_empty() {
-            let action = self.newest().and_then(|n| n.revision.cursor.as_ref()).map_or(Action::Upgrade, |c| c.action);
-            let at = self.workplace(action, who);
-            let stored = self.stored(&who.storage, version).await?;
+        let action = self.newest().and_then(|n| n.revision.cursor.as_ref()).map_or(Action::Upgrade, |c| c.action);
+        let at = self.workplace(action, who);
+        // Put back only once it was looked at: after an error all is looked at again, so that no change is lost.
+        let known = self.live.late.take().filter(|late| late.version == version);
+        let begins = known.is_none();
+        let mut late = match known {
+            Some(late) => late,
+            None => {
+                let stored = self.stored(&who.storage, version).await?;
+                Late { version, waiting: advance::awaited(&stored.record, &at).await?, changed: BTreeSet::new() }
+            }
+        };
+        if begins || !late.changed.is_empty() {
             let changed = std::mem::take(&mut late.changed);
-            self.recovered = advance::is_ready(&stored.record, &mut late.waiting, &changed, &at).await?;
+            self.recovered = advance::is_ready(&mut late.waiting, &changed, &at).await?;
         }
         self.live.late = Some(late);
         Ok(())
