@@ -7,8 +7,9 @@ use std::sync::OnceLock;
 use anyhow::{Result, anyhow};
 use serde_json::json;
 
+use crate::archive::{Packaged, archive};
 use crate::controlplane::ControlPlane;
-use crate::namespace::Namespace;
+use crate::namespace::{HELMREPOSITORY, Namespace};
 use crate::operator::{Operator, OperatorOptions};
 use crate::proxy::FaultProxy;
 use crate::repository::ChartRepository;
@@ -68,6 +69,22 @@ impl Scene {
         };
         self.operator = Operator::start(self.control_plane, name, options)?;
         Ok(proxy)
+    }
+
+    /// Puts a chart into the repository, from its files (`templates/a.yaml`, …), and has the operator look for it.
+    pub fn publish(&self, name: &str, version: &str, files: &[(&str, &str)]) -> Result<()> {
+        let chart = format!("apiVersion: v2\nname: {name}\nversion: {version}\n");
+        let mut entries = vec![(format!("{name}/Chart.yaml"), chart.into_bytes())];
+        entries.extend(files.iter().map(|(path, text)| (format!("{name}/{path}"), text.as_bytes().to_vec())));
+        let bytes = archive(entries)?;
+        self.repository.add(Packaged { name: name.into(), version: version.into(), app_version: "1".into(), bytes });
+        self.namespace.request(HELMREPOSITORY, "charts")
+    }
+
+    /// Puts a chart named `any` into the repository that renders whatever objects its values list (`objects`).
+    pub fn publish_any(&self) -> Result<()> {
+        let template = "{{ range .Values.objects }}\n---\n{{ toYaml . }}\n{{ end }}";
+        self.publish("any", "1.0.0", &[("templates/objects.yaml", template)])
     }
 
     /// Another namespace beside the scene's own, which the operator does not look at.

@@ -2,18 +2,12 @@
 //! docs/security.md has its test here or is named there.
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
-use pintle_e2e::{
-    DEADLINE, HELMREPOSITORY, Namespace, Operator, OperatorOptions, Packaged, Scene, archive, condition, wait_until,
-};
+use pintle_e2e::{DEADLINE, HELMREPOSITORY, Namespace, Operator, OperatorOptions, Scene, condition, wait_until};
 use serde_json::{Value, json};
 
 /// A chart of one template.
 fn publish(scene: &Scene, name: &str, template: &str) {
-    let chart = format!("apiVersion: v2\nname: {name}\nversion: 1.0.0\n");
-    let template = (format!("{name}/templates/a.yaml"), template.as_bytes().to_vec());
-    let bytes = archive(vec![(format!("{name}/Chart.yaml"), chart.into_bytes()), template]).unwrap();
-    scene.repository.add(Packaged { name: name.into(), version: "1.0.0".into(), app_version: "1".into(), bytes });
-    scene.namespace.request(HELMREPOSITORY, "charts").unwrap();
+    scene.publish(name, "1.0.0", &[("templates/a.yaml", template)]).unwrap();
 }
 
 /// A namespace with a service account that may do as it likes there, and nothing elsewhere.

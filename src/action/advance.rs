@@ -16,7 +16,7 @@ use crate::{
     },
     release::{ApplyMethod, HookPhase, Record, Status, Stored},
 };
-use jiff::SignedDuration;
+use jiff::{SignedDuration, Timestamp};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// An operation that is under way, with what is in memory of it. All but `stored` can be made anew from the record.
@@ -37,6 +37,8 @@ pub struct Operation {
     pub at_hand: Vec<Stored>,
     /// Earlier revisions as this operation wrote them.
     pub written: Vec<Stored>,
+    /// What hooks wrote whose policy has it told.
+    pub output: Vec<String>,
 }
 
 /// What a step led to.
@@ -76,6 +78,7 @@ impl Operation {
             applied: BTreeMap::new(),
             at_hand: Vec::new(),
             written: Vec::new(),
+            output: Vec::new(),
         }
     }
 
@@ -179,6 +182,9 @@ pub async fn advance(op: &mut Operation, at: &Workplace) -> Result<Progress, Err
     let Some(step) = op.cursor.step.clone() else {
         return Ok(Progress::Ended(Outcome::Succeeded));
     };
+    if let Some(why) = op.cursor.failure.clone() {
+        return end(op, why, at).await;
+    }
     let result = match step {
         Step::Hook { event, index, stage } => hook(op, event, index, stage, at).await,
         Step::Apply => apply(op, at).await,
@@ -199,7 +205,11 @@ pub async fn advance(op: &mut Operation, at: &Workplace) -> Result<Progress, Err
 }
 
 fn overdue(op: &Operation, at: &Workplace) -> bool {
-    at.now.duration_since(op.cursor.since) > at.options.timeout
+    overdue_since(op.cursor.since, at)
+}
+
+fn overdue_since(since: Timestamp, at: &Workplace) -> bool {
+    at.now.duration_since(since) > at.options.timeout
 }
 
 /// Until when the present step may last.
@@ -252,13 +262,14 @@ async fn hook(
                 if error.is_transient() && !overdue(op, at) {
                     return Err(error);
                 }
-                return hook_failed(op, event, which, &order[..index], error.to_string(), at).await;
+                return hook_failed(op, event, which, &[], error.to_string(), at).await;
             }
             note(op, at, Step::Hook { event, index, stage: HookStage::Await }).await?;
             Ok(Progress::Moved)
         }
         HookStage::Await => match hooks::outcome(&targets, at).await? {
             HookOutcome::Succeeded => {
+                op.output.extend(hooks::output(&hook, &targets, "hook-succeeded", at).await);
                 let now = at.now;
                 let next = Step::Hook { event, index: index + 1, stage: HookStage::Clear };
                 write(op, at, next, |record| {
@@ -272,12 +283,12 @@ async fn hook(
             HookOutcome::Running(message) if overdue(op, at) => {
                 let message = format!("{message}: timed out after {:#}", at.options.timeout);
                 let message = hooks::with_cause(message, &targets, at).await;
-                hook_failed(op, event, which, &order[..index], message, at).await
+                hook_failed(op, event, which, &targets, message, at).await
             }
             HookOutcome::Running(message) => Ok(Progress::Waits { message, again: remaining(op, at) }),
             HookOutcome::Failed(message) => {
                 let message = hooks::with_cause(message, &targets, at).await;
-                hook_failed(op, event, which, &order[..index], message, at).await
+                hook_failed(op, event, which, &targets, message, at).await
             }
         },
     }
@@ -297,16 +308,11 @@ async fn hook_failed(
     op: &mut Operation,
     event: HookEvent,
     which: usize,
-    succeeded: &[usize],
+    targets: &[Target],
     message: String,
     at: &Workplace,
 ) -> Result<Progress, Error> {
-    let hook = op.record().hooks[which].clone();
-    hooks::clean_up(&hook, op.record(), event, "hook-failed", at).await?;
-    for done in succeeded {
-        let hook = op.record().hooks[*done].clone();
-        hooks::clean_up(&hook, op.record(), event, "hook-succeeded", at).await?;
-    }
+    op.output.extend(hooks::output(&op.record().hooks[which], targets, "hook-failed", at).await);
     let now = at.now;
     edit(op, |record| {
         let run = &mut record.hooks[which].last_run;
@@ -325,31 +331,28 @@ async fn apply(op: &mut Operation, at: &Workplace) -> Result<Progress, Error> {
     watch(&new, at).await?;
     let old = base_targets(op, at).await?;
     // Fields that a client wrote are its own until the API server applies.
-    let earlier = if record.apply_method == Some(ApplyMethod::ClientSide) { &[][..] } else { &old.client_side };
+    let earlier = if record.apply_method == Some(ApplyMethod::ClientSide) { &[][..] } else { &old.others };
     for id in earlier {
         objects::take_over(id, at).await?;
     }
-    let applied = match objects::apply(&new, &old.targets, &record, at).await {
-        Ok(applied) => applied,
-        Err(failure)
-            if at.options.cleanup_on_fail && op.cursor.action == Action::Upgrade && !failure.error.is_transient() =>
-        {
-            objects::clean_up(&failure.created, &record, at).await?;
-            return Err(failure.error);
+    if at.options.cleanup_on_fail && op.cursor.action != Action::Install && op.cursor.created.is_empty() {
+        let new = new.iter().filter(|n| !old.base.iter().any(|base| base.same_object(&n.id)));
+        let missing = objects::missing(new.map(|target| target.id.clone()), at).await?;
+        if !missing.is_empty() {
+            op.cursor.created = missing.iter().map(ToString::to_string).collect();
+            note(op, at, Step::Apply).await?;
         }
-        Err(failure) => return Err(failure.error),
-    };
-    op.cursor.shapes =
-        applied.live.iter().map(|(_, live)| shape(&live.metadata, &at.manager).unwrap_or_default()).collect();
+    }
+    let applied = objects::apply(&new, &old.targets, &record, at).await?;
+    op.cursor.shapes = applied.iter().map(|(_, live)| shape(&live.metadata, &at.manager).unwrap_or_default()).collect();
     op.applied = applied
-        .live
         .iter()
         .map(|(id, live)| (id.clone(), live.metadata.resource_version.clone().unwrap_or_default()))
         .collect();
     objects::prune(&old.targets, &new, &record, at).await?;
-    let mut waiting = Waiting::for_objects(applied.live.iter().map(|(id, _)| id.clone()));
+    let mut waiting = Waiting::for_objects(applied.iter().map(|(id, _)| id.clone()));
     let rules = rules(at);
-    for (id, live) in &applied.live {
+    for (id, live) in &applied {
         let live = serde_json::to_value(live).unwrap_or_default();
         waiting.saw(id, Some(&live), &rules);
     }
@@ -407,12 +410,17 @@ pub(super) async fn replaced(
                 None => continue,
             },
         };
+        let ours = Cursor::of(&stored).is_some();
         for target in objects::targets(&stored.record, &at.cluster).await? {
+            if version == base {
+                replaced.base.push(target.id.clone());
+            }
             if replaced.targets.iter().any(|known| known.id.same_object(&target.id)) {
                 continue;
             }
-            if stored.record.apply_method != Some(ApplyMethod::ServerSide) {
-                replaced.client_side.push(target.id.clone());
+            // Flux, too, has the API server apply, and under its own name.
+            if !ours || stored.record.apply_method != Some(ApplyMethod::ServerSide) {
+                replaced.others.push(target.id.clone());
             }
             replaced.targets.push(target);
         }
@@ -424,8 +432,10 @@ pub(super) async fn replaced(
 #[derive(Default)]
 pub(super) struct Replaced {
     pub(super) targets: Vec<Target>,
-    /// Those that were applied by a client: their fields belong to an earlier manager.
-    client_side: Vec<ObjectId>,
+    /// Those of the base itself.
+    base: Vec<ObjectId>,
+    /// Those whose fields may belong to an earlier manager: a client applied them, or somebody else's operator.
+    others: Vec<ObjectId>,
 }
 
 async fn wait(op: &mut Operation, at: &Workplace) -> Result<Progress, Error> {
@@ -564,11 +574,86 @@ async fn succeed(op: &mut Operation, at: &Workplace) -> Result<Progress, Error> 
     Ok(Progress::Ended(Outcome::Succeeded))
 }
 
-/// Ends the operation as failed.
-///
-/// # Errors
-/// If the record cannot be written.
-pub async fn fail(op: &mut Operation, why: String, at: &Workplace) -> Result<Progress, Error> {
+/// Ends the operation as failed. If there is something to be deleted for it, the failure is written down before: what is gone
+/// must not look like success to whoever goes on after a crash.
+async fn fail(op: &mut Operation, why: String, at: &Workplace) -> Result<Progress, Error> {
+    if leaves_something(op, at) {
+        op.cursor.failure = Some(why.clone());
+        op.cursor.since = at.now;
+        store(op, at).await?;
+    }
+    end(op, why, at).await
+}
+
+/// Whether a failure at this step has something deleted.
+fn leaves_something(op: &Operation, at: &Workplace) -> bool {
+    !created(op, at).is_empty() || !leftovers(op, at).is_empty()
+}
+
+/// Hooks that are deleted since the operation failed at one of them, each with the policy that says so.
+fn leftovers(op: &Operation, at: &Workplace) -> Vec<(usize, HookEvent, &'static str)> {
+    let Some(Step::Hook { event, index, .. }) = op.cursor.step else { return Vec::new() };
+    let order = hooks::of_event(op.record(), event, &at.options.tests);
+    let policy = |place: usize, which: usize| match op.record().hooks[which].last_run.phase {
+        HookPhase::Failed if place == index => "hook-failed",
+        _ => "hook-succeeded",
+    };
+    let ran =
+        order.iter().enumerate().take(index + 1).rev().map(|(place, which)| (*which, event, policy(place, *which)));
+    let is_over =
+        |which: usize| matches!(op.record().hooks[which].last_run.phase, HookPhase::Failed | HookPhase::Succeeded);
+    ran.filter(|(which, _, policy)| is_over(*which) && hooks::deletes(&op.record().hooks[*which], policy)).collect()
+}
+
+/// Objects that the operation has created, if they are to go when it fails.
+fn created<'a>(op: &'a Operation, at: &Workplace) -> &'a [String] {
+    let applied = match op.cursor.step {
+        Some(Step::Apply | Step::Wait) => true,
+        Some(Step::Hook { event, .. }) => matches!(event, HookEvent::PostUpgrade | HookEvent::PostRollback),
+        _ => false,
+    };
+    if applied && at.options.cleanup_on_fail { &op.cursor.created } else { &[] }
+}
+
+/// Deletes what a failed operation leaves behind; says what could not be deleted.
+async fn tidy(op: &mut Operation, at: &Workplace) -> Result<Vec<String>, Error> {
+    let mut problems = Vec::new();
+    let record = op.stored.record.clone();
+    let mut settle = |what: String, error: Error| {
+        if error.is_transient() && !overdue_since(op.cursor.since, at) {
+            return Err(error);
+        }
+        problems.push(format!("{what} could not be deleted: {error}"));
+        Ok(())
+    };
+    for (which, event, policy) in leftovers(op, at) {
+        let hook = &record.hooks[which];
+        if let Err(error) = hooks::clean_up(hook, &record, event, policy, at).await {
+            settle(format!("hook {}", hook.name), error)?;
+        }
+    }
+    let created = created(op, at);
+    if !created.is_empty() {
+        for target in objects::targets(&record, &at.cluster).await?.iter().rev() {
+            if created.contains(&target.id.to_string())
+                && let Err(error) = objects::remove(&target.id, &record, at).await
+            {
+                settle(target.id.to_string(), error)?;
+            }
+        }
+        // What is gone does not get ready later.
+        op.cursor.late = false;
+    }
+    Ok(problems)
+}
+
+/// Deletes what is to be deleted after a failure, and writes the end down.
+async fn end(op: &mut Operation, mut why: String, at: &Workplace) -> Result<Progress, Error> {
+    for problem in tidy(op, at).await? {
+        why.push_str("; ");
+        why.push_str(&problem);
+    }
+    op.cursor.failure = None;
     let name = op.record().name.clone();
     match op.cursor.doing() {
         Action::Test => {
@@ -577,12 +662,12 @@ pub async fn fail(op: &mut Operation, why: String, at: &Workplace) -> Result<Pro
             finish(op, status, text, at).await?;
         }
         Action::Uninstall | Action::UninstallRemediation => {
-            // Stays `uninstalling` with its step, so that the next attempt goes on from here.
+            // Stays `uninstalling` with its step, so that the next attempt goes on from here: with a hook that failed anew.
             op.cursor.since = at.now;
-            let step = op.cursor.step.clone();
-            if let Some(step) = step {
-                note(op, at, step).await?;
+            if let Some(Step::Hook { stage, .. }) = &mut op.cursor.step {
+                *stage = HookStage::Clear;
             }
+            store(op, at).await?;
         }
         action => {
             // Helm lists descriptions one a line.
@@ -609,6 +694,7 @@ async fn finish(op: &mut Operation, status: Status, description: String, at: &Wo
         }
     });
     op.cursor.step = None;
+    op.cursor.created.clear();
     op.cursor.since = at.now;
     store(op, at).await
 }

@@ -65,6 +65,8 @@ fn cursor(action: Action, errand: &Errand, record: &Record, base: Option<u32>, a
         shapes: Vec::new(),
         late: false,
         oci_digest: errand.oci_digest.clone(),
+        created: Vec::new(),
+        failure: None,
     }
 }
 
@@ -280,6 +282,7 @@ pub async fn abandon(newest: Stored, why: &str, at: &Workplace) -> Result<Stored
     let cursor = Cursor::of(&newest);
     let mut annotations = Annotations::new();
     if let Some(mut cursor) = cursor {
+        cursor.failure = None;
         if cursor.doing() == Action::Test {
             cursor.step = None;
             cursor.since = at.now;

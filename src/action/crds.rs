@@ -1,6 +1,6 @@
 //! The definitions in a chart's `crds/` folder: applied before anything is rendered, never deleted.
 
-use super::{Error, Workplace};
+use super::{Error, Workplace, objects};
 use crate::cluster::{
     self, Apply, Target,
     readiness::{Readiness, Rules, readiness},
@@ -53,8 +53,12 @@ pub async fn install_crds(files: &[(String, String)], policy: CrdPolicy, at: &Wo
             let live = at.cluster.get(&target.id).await?;
             let live = match live {
                 Some(live) if policy == CrdPolicy::Create => live,
-                _ => {
+                live => {
                     changed = true;
+                    if live.is_some() {
+                        // Who created it, Helm as a client or Flux, would go on holding what the chart leaves out by now.
+                        objects::take_over(&target.id, at).await?;
+                    }
                     let how = Apply { manager: &at.manager, force: true, dry_run: false, strict: false };
                     at.cluster.apply(&target, &how).await?.object
                 }

@@ -203,6 +203,12 @@ pub struct Cursor {
     /// Digest of the chart's manifest in the registry that it came from.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub oci_digest: Option<String>,
+    /// Objects that the operation found missing, and deletes again if it fails. As [`Cursor::adopted`].
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub created: Vec<String>,
+    /// Why the operation failed, while what it leaves behind is being deleted.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub failure: Option<String>,
 }
 
 impl Cursor {
@@ -258,6 +264,8 @@ mod tests {
             shapes: vec![],
             late: true,
             oci_digest: Some("sha256:2".into()),
+            created: vec!["v1/ConfigMap/shop/x".into()],
+            failure: Some("why".into()),
         };
         let text = cursor.to_annotation();
         assert_eq!(Cursor::from_annotation(&text), Some(cursor));

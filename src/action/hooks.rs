@@ -7,7 +7,7 @@ use crate::{
         self, Apply, ObjectId, Target,
         readiness::{HookOutcome, hook_outcome},
     },
-    release::{HookRecord, Record},
+    release::{HookPhase, HookRecord, Record},
 };
 use serde_json::json;
 
@@ -82,16 +82,18 @@ pub(crate) enum Place {
     Occupied,
 }
 
-/// Looks at what stands in the hook's place, and has it deleted if the hook's policy says so.
+/// Looks at what stands in the hook's place, and has it deleted if the hook's policy says so. What this run left when it failed
+/// is no better than an earlier run's.
 ///
 /// # Errors
 /// If it cannot be read or deleted.
 pub(crate) async fn clear(hook: &HookRecord, targets: &[Target], mark: &str, at: &Workplace) -> Result<Place, Error> {
+    let failed = hook.last_run.phase == HookPhase::Failed;
     let mut place = Place::Free;
     for target in targets {
         let Some(live) = at.cluster.get_metadata(&target.id).await? else { continue };
         let run = live.metadata.annotations.as_ref().and_then(|a| a.get(RUN));
-        if run.is_some_and(|run| run == mark) && live.metadata.deletion_timestamp.is_none() {
+        if !failed && run.is_some_and(|run| run == mark) && live.metadata.deletion_timestamp.is_none() {
             place = Place::Ours;
         } else if live.metadata.deletion_timestamp.is_some() {
             return Ok(Place::Clearing(format!("{} of an earlier run is being deleted", target.id)));
@@ -159,6 +161,17 @@ pub(crate) async fn with_cause(message: String, targets: &[Target], at: &Workpla
         }
     }
     message
+}
+
+/// What the containers of a hook's objects wrote, if its policy asks for it after this outcome.
+pub(crate) async fn output(hook: &HookRecord, targets: &[Target], policy: &str, at: &Workplace) -> Vec<String> {
+    let mut said = Vec::new();
+    if hook.output_log_policies.iter().any(|p| p == policy) {
+        for target in targets {
+            said.extend(at.cluster.output(&target.id).await.map(|log| format!("{}: {log}", target.id)));
+        }
+    }
+    said
 }
 
 /// Deletes a hook's objects if its policy says so for this outcome. Definitions of kinds are never deleted.

@@ -37,7 +37,7 @@ pub struct Options {
     pub hooks: bool,
     /// Whether objects that nobody's release owns may be taken over.
     pub take_ownership: bool,
-    /// Whether objects that a failed upgrade created are deleted.
+    /// Whether objects that a failed upgrade or rollback created are deleted.
     pub cleanup_on_fail: bool,
     /// How objects are written; nothing for as the revision before.
     pub method: Option<release::ApplyMethod>,

@@ -158,45 +158,27 @@ pub(crate) fn is_anothers(live: &ObjectMeta, record: &Record, id: &ObjectId) -> 
     is_owned(live) && owner(record).check(id, live).is_err()
 }
 
-/// What became of the objects that were applied.
-pub struct AppliedAll {
-    /// The objects as the API server answered.
-    pub live: Vec<(ObjectId, kube::api::DynamicObject)>,
-    /// Those that were not there before.
-    pub created: Vec<ObjectId>,
-}
-
-/// Why not all objects were applied, and which were created before that.
-pub struct Failure {
-    /// Every object that failed, by name.
-    pub error: Error,
-    /// What was created all the same.
-    pub created: Vec<ObjectId>,
-}
+/// An object as the API server answered.
+pub type Applied = (ObjectId, kube::api::DynamicObject);
 
 /// Applies all objects, kind by kind, some of one kind at once. Stops after the first kind of which one failed.
 ///
 /// # Errors
 /// Every object that failed, by name.
-pub async fn apply(targets: &[Target], old: &[Target], record: &Record, at: &Workplace) -> Result<AppliedAll, Failure> {
-    let mut done = AppliedAll { live: Vec::with_capacity(targets.len()), created: Vec::new() };
+pub async fn apply(targets: &[Target], old: &[Target], record: &Record, at: &Workplace) -> Result<Vec<Applied>, Error> {
+    let mut done = Vec::with_capacity(targets.len());
     for kind in targets.chunk_by(|a, b| a.id.kind == b.id.kind && a.id.api_version == b.id.api_version) {
         let requests: Vec<_> = kind.iter().map(|target| write(target, old, record, at)).collect();
         let results: Vec<_> = stream::iter(requests).buffered(AT_ONCE).collect().await;
         let mut errors = Vec::new();
         for (target, result) in kind.iter().zip(results) {
             match result {
-                Ok(applied) => {
-                    if applied.outcome == Outcome::Created {
-                        done.created.push(target.id.clone());
-                    }
-                    done.live.push((target.id.clone(), applied.object));
-                }
+                Ok(applied) => done.push((target.id.clone(), applied.object)),
                 Err(error) => errors.push(error),
             }
         }
         if !errors.is_empty() {
-            return Err(Failure { error: Error::Objects(errors), created: done.created });
+            return Err(Error::Objects(errors));
         }
     }
     Ok(done)
@@ -348,15 +330,21 @@ pub async fn remove(id: &ObjectId, record: &Record, at: &Workplace) -> Result<Re
     Ok(Removed::Asked)
 }
 
-/// Deletes what a failed upgrade created.
+/// Which of these objects do not exist.
 ///
 /// # Errors
-/// If an object cannot be deleted.
-pub async fn clean_up(created: &[ObjectId], record: &Record, at: &Workplace) -> Result<(), Error> {
-    for id in created {
-        remove(id, record, at).await?;
+/// If one cannot be read.
+pub async fn missing(ids: impl Iterator<Item = ObjectId>, at: &Workplace) -> Result<Vec<ObjectId>, Error> {
+    let looks: Vec<_> = ids.map(|id| async { metadata(&id, at).await.map(|live| (id, live.is_none())) }).collect();
+    let looks: Vec<_> = stream::iter(looks).buffered(AT_ONCE).collect().await;
+    let mut missing = Vec::new();
+    for look in looks {
+        let (id, is_missing) = look?;
+        if is_missing {
+            missing.push(id);
+        }
     }
-    Ok(())
+    Ok(missing)
 }
 
 /// The order in which Helm deletes kinds; unknown kinds come last.

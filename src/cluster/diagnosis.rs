@@ -26,6 +26,9 @@ const AT_ONCE: f64 = 20.0;
 /// Most Pods that are looked at.
 const PODS: u32 = 50;
 
+/// Most containers of a Pod whose logs are read.
+const CONTAINERS: usize = 4;
+
 /// Lines and bytes of a log.
 const LOG_LINES: u32 = 5;
 const LOG_BYTES: usize = 1024;
@@ -91,6 +94,29 @@ impl Cluster {
             *left -= 1.0;
         }
         idle
+    }
+
+    /// The end of what the containers of a Pod, or of a Job's newest Pod, wrote. Nothing for other kinds, or if nothing can be
+    /// learned.
+    pub async fn output(&self, id: &ObjectId) -> Option<String> {
+        let read = async {
+            let namespace = id.namespace.as_deref()?;
+            let live = serde_json::to_value(self.get(id).await.ok()??).unwrap_or_default();
+            let pod = match (id.group(), id.kind.as_str()) {
+                ("", "Pod") => live,
+                ("batch", "Job") => newest(self.pods(namespace, &selector(&live)?).await)?,
+                _ => return None,
+            };
+            let name = pod.pointer("/metadata/name")?.as_str()?;
+            let mut said = Vec::new();
+            for container in pod.pointer("/spec/containers")?.as_array()?.iter().take(CONTAINERS) {
+                let container = container["name"].as_str()?;
+                let log = self.log_tail(namespace, name, container, false).await;
+                said.extend(log.map(|log| format!("container {container}:\n{log}")));
+            }
+            (!said.is_empty()).then(|| said.join("\n"))
+        };
+        tokio::time::timeout(PATIENCE, read).await.ok().flatten()
     }
 
     async fn investigate(&self, id: &ObjectId, live: &Value, found: &mut Diagnosis) {
@@ -210,6 +236,12 @@ fn worst(pods: &[Value]) -> Option<&Value> {
         |pod: &Value| pod.pointer("/metadata/creationTimestamp").and_then(Value::as_str).unwrap_or_default().to_owned();
     let bad = pods.iter().filter(|pod| badness(pod) > 0);
     bad.max_by_key(|pod| (badness(pod), made(pod)))
+}
+
+fn newest(pods: Vec<Value>) -> Option<Value> {
+    let made =
+        |pod: &Value| pod.pointer("/metadata/creationTimestamp").and_then(Value::as_str).unwrap_or_default().to_owned();
+    pods.into_iter().max_by_key(made)
 }
 
 fn pod_phase(pod: &Value) -> String {

@@ -474,6 +474,8 @@ mod tests {
             shapes: Vec::new(),
             late: false,
             oci_digest: None,
+            created: vec![],
+            failure: None,
         };
         Revision { version, status, cursor: Some(cursor), modified: minutes_ago(10), intact: true }
     }

@@ -164,7 +164,10 @@ pub fn options(spec: &HelmReleaseSpec, action: Action) -> Options {
             Action::Install => !install.disable_take_ownership,
             _ => !upgrade.disable_take_ownership,
         },
-        cleanup_on_fail: upgrade.cleanup_on_fail,
+        cleanup_on_fail: match action {
+            Action::Rollback => rollback.cleanup_on_fail,
+            _ => upgrade.cleanup_on_fail,
+        },
         method: match action {
             Action::Install => Some(method(install.server_side_apply.unwrap_or(true))),
             Action::Rollback => followed(rollback.server_side_apply),
@@ -183,10 +186,13 @@ pub fn options(spec: &HelmReleaseSpec, action: Action) -> Options {
             Action::Upgrade => !upgrade.disable_open_api_validation,
             _ => false,
         },
-        propagation: match uninstall.deletion_propagation.unwrap_or_default() {
-            DeletionPropagation::Background => Propagation::Background,
-            DeletionPropagation::Foreground => Propagation::Foreground,
-            DeletionPropagation::Orphan => Propagation::Orphan,
+        propagation: match (action, uninstall.deletion_propagation.unwrap_or_default()) {
+            (Action::Uninstall | Action::UninstallRemediation, DeletionPropagation::Foreground) => {
+                Propagation::Foreground
+            }
+            (Action::Uninstall | Action::UninstallRemediation, DeletionPropagation::Orphan) => Propagation::Orphan,
+            // What an upgrade no longer has goes with all that belongs to it.
+            _ => Propagation::Background,
         },
         keep_history: uninstall.keep_history,
         // A wrong check has been told of; what is under way goes on without it.

@@ -22,7 +22,7 @@ use super::{
     values,
 };
 use crate::{
-    action::{self, Action, Holder},
+    action::{self, Action, Cursor, Holder},
     cluster::{Cluster, ObjectId, Watches},
     crd::{ChartNameChangeStrategy, DeletionPolicy, HelmRelease, conditions},
     release::{Status, Storage},
@@ -184,7 +184,12 @@ impl<'a> Run<'a> {
         let result = self.outer().await;
         let pause = match result {
             Ok(turn) => {
-                self.live.errors = 0;
+                // A removal that fails goes on from where it stands: each attempt that is only begun is no success.
+                let removes =
+                    |cursor: &Cursor| matches!(cursor.doing(), Action::Uninstall | Action::UninstallRemediation);
+                if !self.unfinished().is_some_and(removes) {
+                    self.live.errors = 0;
+                }
                 match turn {
                     Turn::After(pause) => Some(pause),
                     Turn::AwaitChange => None,
@@ -544,19 +549,11 @@ impl<'a> Run<'a> {
             }
             let under_way = cursor.filter(|c| c.step.is_some() && c.holder == self.holder).map(|c| c.doing());
             match under_way {
-                Some(Action::Uninstall | Action::UninstallRemediation) => match self.step(who).await? {
-                    Some(turn) => return Ok(Some(turn)),
-                    None if conditions::find(&self.report.status.conditions, conditions::RELEASED)
-                        .is_some_and(|c| c.reason == "UninstallFailed")
-                        && self.live.operation.is_none()
-                        && self.live.history.is_some() =>
-                    {
-                        let message = self.report.message(conditions::RELEASED).unwrap_or_default().to_owned();
-                        self.live.history = None;
-                        return Err(Trouble::Retry { reason: "UninstallFailed", message });
+                Some(Action::Uninstall | Action::UninstallRemediation) => {
+                    if let Some(turn) = self.step(who).await? {
+                        return Ok(Some(turn));
                     }
-                    None => {}
-                },
+                }
                 // Whatever else is under way is overtaken.
                 _ => {
                     self.report.conditions().reconciling("Progressing", "uninstalls the release");

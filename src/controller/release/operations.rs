@@ -7,7 +7,7 @@ use super::{
 };
 use crate::{
     action::{
-        self, Action, Cursor, Operation, Progress, Workplace, advance,
+        self, Action, Cursor, Operation, Outcome, Progress, Workplace, advance,
         begin::{self, Errand},
         records,
     },
@@ -334,6 +334,10 @@ impl Run<'_> {
         if !operation.applied.is_empty() {
             self.live.drift.applied(version, std::mem::take(&mut operation.applied));
         }
+        for output in std::mem::take(&mut operation.output) {
+            let note = format!("{} of revision {version}: {output}", action.title());
+            self.announce(false, "HookOutput", &note).await;
+        }
         for stored in std::mem::take(&mut operation.written) {
             self.put(summarise(&stored));
         }
@@ -354,7 +358,13 @@ impl Run<'_> {
                 Ok(Some(Turn::After(Duration::try_from(again).unwrap_or_default())))
             }
             Ok(Progress::Ended(outcome)) => {
-                self.ended(action, &operation, outcome).await;
+                let failed = matches!(outcome, Outcome::Failed(_));
+                let message = self.ended(action, &operation, outcome).await;
+                if failed && matches!(action, Action::Uninstall | Action::UninstallRemediation) {
+                    // Tried again from where it stands, but not without a pause.
+                    self.live.history = None;
+                    return Err(Trouble::Retry { reason: "UninstallFailed", message });
+                }
                 Ok(None)
             }
             Err(error) => {

@@ -177,8 +177,8 @@ impl Run<'_> {
         self.report.conditions().reconciling("Progressing", what);
     }
 
-    /// Says how an operation ended, and remembers what it did to the other revisions.
-    pub(super) async fn ended(&mut self, action: Action, operation: &Operation, outcome: Outcome) {
+    /// Says how an operation ended, and remembers what it did to the other revisions. Gives what it said.
+    pub(super) async fn ended(&mut self, action: Action, operation: &Operation, outcome: Outcome) -> String {
         let record = &operation.stored.record;
         let version = record.version;
         let labels = ActionLabels {
@@ -243,13 +243,11 @@ impl Run<'_> {
         }
         self.mirror();
         self.announce(failed, &reason, &message).await;
-        if !failed {
-            return;
-        }
         // The count must not be lost before the next step; what fails here is written by the next status.
-        if let Err(error) = self.report.write(self.release, self.live, self.ctx).await {
+        if failed && let Err(error) = self.report.write(self.release, self.live, self.ctx).await {
             tracing::warn!(%error, "status could not be written");
         }
+        message
     }
 }
 
