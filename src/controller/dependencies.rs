@@ -62,11 +62,18 @@ pub fn helm_release(dependency: &Dependency, own: &str) -> Option<Key> {
     is_ours.then(|| Key { namespace: namespace.to_owned(), name: dependency.name.clone() })
 }
 
-/// Whether everything is ready that a release depends on. Costs no request as long as nothing changes.
+/// Whether everything is ready that a release depends on. Costs no request as long as nothing changes. `provider` is the object
+/// that its chart comes from, which is watched like those.
 ///
 /// # Errors
 /// What it waits for, and why that is not ready.
-pub async fn check(release: &HelmRelease, ctx: &Context, live: &mut Live, cluster: &Cluster) -> Result<(), Blocked> {
+pub async fn check(
+    release: &HelmRelease,
+    provider: Option<&ObjectId>,
+    ctx: &Context,
+    live: &mut Live,
+    cluster: &Cluster,
+) -> Result<(), Blocked> {
     let key = Key { namespace: release.namespace().unwrap_or_default(), name: release.name_any() };
     let depends_on = &release.spec.depends_on;
     let others = depends_on.iter().filter(|dependency| helm_release(dependency, &key.namespace).is_none()).count();
@@ -82,7 +89,8 @@ pub async fn check(release: &HelmRelease, ctx: &Context, live: &mut Live, cluste
             found.push(find(dependency, &key.namespace, ctx, cluster).await);
         }
     }
-    let objects: Vec<ObjectId> = found.iter().flatten().map(|(_, object)| object.clone()).collect();
+    let objects = found.iter().flatten().map(|(_, object)| object);
+    let objects: Vec<ObjectId> = objects.chain(provider).cloned().collect();
     ctx.depends(&key, &objects);
     live.dependencies.seen.retain(|(object, _), _| objects.contains(object));
     if let Some(cycle) = cycle_of(ctx, &key) {

@@ -1,7 +1,9 @@
 //! What the operator remembers of a release between two reconciles. All of it can be read anew from the API server; it is
 //! here so that an unchanged release costs no request, and a waiting one only those that its objects' changes call for.
 
-use super::{dependencies::Dependencies, drift::Watchfulness, plan::Revision, policy::Place, remote::Remote};
+use super::{
+    artifact::Provider, dependencies::Dependencies, drift::Watchfulness, plan::Revision, policy::Place, remote::Remote,
+};
 use crate::{
     action::{Operation, Waiting},
     cluster::{
@@ -47,7 +49,7 @@ pub struct Signals {
     pub records: HashMap<String, (String, bool)>,
     /// A ConfigMap or Secret that it takes values from changed.
     pub values: bool,
-    /// Objects that it depends on and that changed.
+    /// Objects that it depends on, or has its chart from, and that changed.
     pub dependencies: BTreeSet<ObjectId>,
 }
 
@@ -141,6 +143,8 @@ pub struct Live {
     pub drift: Watchfulness,
     /// What it depends on, besides other releases, as it was last seen.
     pub dependencies: Dependencies,
+    /// The object that its chart comes from, as it was last seen.
+    pub provider: Provider,
     /// When somebody last asked for a look by annotation.
     pub requested: Option<Instant>,
     /// When the registry that the chart comes from is to be asked again: no watch tells.

@@ -3,6 +3,7 @@
 //! [`run`] wires it up. The way of a release: [`resolve`] (what is wanted) → [`plan`] (what is next) → [`crate::action`]
 //! (one step) → [`report`] (what is said). [`triggers`] says who is woken by what.
 
+pub mod artifact;
 pub mod catalog;
 pub mod charts;
 pub mod context;

@@ -1,6 +1,7 @@
 //! From a HelmRelease to what it wants: which chart in which version, which values, and a fingerprint of it all.
 
 use super::{
+    artifact,
     catalog::Stock,
     charts::Loaded,
     context::Context,
@@ -16,7 +17,7 @@ use crate::{
     crd::{ChartTemplateSpec, HelmRelease, SourceKind, conditions},
     release::Record,
     render,
-    source::{Age, Entry, Repository},
+    source::{self, Age, Entry, Repository},
 };
 use base64::{Engine, prelude::BASE64_STANDARD};
 use kube::runtime::reflector::ObjectRef;
@@ -52,10 +53,19 @@ pub struct Wanted {
     pub entry: Arc<Entry>,
     /// The digest of its manifest, if it comes from a registry.
     pub oci_digest: Option<String>,
+    /// What is made of it.
+    making: Making,
+}
+
+/// What is made of a packaged chart before it is rendered.
+#[derive(Clone, Default)]
+pub struct Making {
     /// Which of the chart's files make up its defaults.
-    pub values_files: ValuesFiles,
+    values_files: ValuesFiles,
     /// Defaults in place of all of these: the values of the revision that runs, if they are to be preserved.
-    pub defaults: Option<Arc<Frozen>>,
+    defaults: Option<Arc<Frozen>>,
+    /// A version in place of the chart's own.
+    version: Option<Box<str>>,
 }
 
 impl Wanted {
@@ -79,7 +89,7 @@ impl Wanted {
         let frozen = |values: Map| Frozen::of(&values.into()).map_err(|error| failed(error.to_string()));
         Ok(Self {
             values: Arc::new((&frozen(values)?).into()),
-            defaults: Some(Arc::new(frozen(defaults)?)),
+            making: Making { defaults: Some(Arc::new(frozen(defaults)?)), ..self.making.clone() },
             ..self.clone()
         })
     }
@@ -129,8 +139,17 @@ pub async fn resolve(
     unsupported(release)?;
     health::checks(&release.spec)?;
     health::check_dependencies(&release.spec)?;
-    dependencies::check(release, ctx, live, cluster).await?;
-    let Located { repository, entry, oci_digest } = locate(release, ctx, live).await?;
+    let own = release.metadata.namespace.as_deref().unwrap_or_default();
+    let provider = match &release.spec.chart_ref {
+        Some(named) => Some(artifact::find(named, own, ctx, cluster).await),
+        None => None,
+    };
+    let provided_by = provider.as_ref().and_then(|found| found.as_ref().ok()).map(|(_, object)| object);
+    dependencies::check(release, provided_by, ctx, live, cluster).await?;
+    let Located { repository, entry, oci_digest, stamped } = match provider {
+        Some(found) => artifact::locate(found?, ctx, live, cluster).await?,
+        None => locate(release, ctx, live).await?,
+    };
     let composed = compose(release, live, cluster).await?;
     let spec = &release.spec;
     let place = policy::place(release);
@@ -154,32 +173,29 @@ pub async fn resolve(
         config_digest: composed.digest,
         values: composed.values,
         repository,
-        entry: Arc::new(entry),
         oci_digest,
-        values_files: spec
-            .chart
-            .as_ref()
-            .map(|c| (c.spec.values_files.clone(), c.spec.ignore_missing_values_files))
-            .unwrap_or_default(),
-        defaults: None,
+        making: Making {
+            values_files: spec
+                .chart
+                .as_ref()
+                .map(|c| (c.spec.values_files.clone(), c.spec.ignore_missing_values_files))
+                .unwrap_or_default(),
+            defaults: None,
+            version: stamped.then(|| entry.version.clone()),
+        },
+        entry: Arc::new(entry),
     })
 }
 
 /// Fields that the schema takes but that do nothing yet must not be passed over in silence.
 fn unsupported(release: &HelmRelease) -> Result<(), Blocked> {
-    let spec = &release.spec;
-    for (field, set) in [
-        ("spec.chartRef", spec.chart_ref.is_some()),
-        ("spec.chart.spec.verify", spec.chart.as_ref().is_some_and(|c| c.spec.verify.is_some())),
-    ] {
-        if set {
-            return Err(Blocked::for_good(
-                "UnsupportedField",
-                format!("{field} is not supported yet: remove it to go on without it"),
-            ));
-        }
+    match release.spec.chart.as_ref().and_then(|chart| chart.spec.verify.as_ref()) {
+        None => Ok(()),
+        Some(_) => Err(Blocked::for_good(
+            "UnsupportedField",
+            "spec.chart.spec.verify is not supported yet: remove it to go on without it",
+        )),
     }
-    Ok(())
 }
 
 /// The chart template, which the CRD's rules guarantee once `chartRef` is ruled out.
@@ -191,10 +207,15 @@ fn template(release: &HelmRelease) -> Result<&ChartTemplateSpec, Blocked> {
 }
 
 /// Where a chart is.
-struct Located {
-    repository: Arc<Repository>,
-    entry: Entry,
-    oci_digest: Option<String>,
+pub struct Located {
+    /// Who has it.
+    pub repository: Arc<Repository>,
+    /// What it is called, and its digest.
+    pub entry: Entry,
+    /// The digest of its manifest, if it comes from a registry.
+    pub oci_digest: Option<String>,
+    /// Whether the entry's version takes the place of the chart's own.
+    pub stamped: bool,
 }
 
 async fn locate(release: &HelmRelease, ctx: &Context, live: &mut Live) -> Result<Located, Blocked> {
@@ -240,7 +261,7 @@ async fn locate(release: &HelmRelease, ctx: &Context, live: &mut Live) -> Result
             let entry = index.resolve(&template.chart, &template.version);
             let entry =
                 entry.map_err(|error| Blocked::until_change("ArtifactFailed", format!("{title}: {error}")))?.clone();
-            return Ok(Located { repository: listed.repository, entry, oci_digest: None });
+            return Ok(Located { repository: listed.repository, entry, oci_digest: None, stamped: false });
         }
         Stock::Registry { since, suspended } => (*since, *suspended),
     };
@@ -260,7 +281,7 @@ async fn locate(release: &HelmRelease, ctx: &Context, live: &mut Live) -> Result
         ..Blocked::for_now(error.chart_reason(), format!("{title}: {error}"))
     })?;
     let oci_digest = Some(format!("sha256:{}", tagged.manifest));
-    Ok(Located { repository: listed.repository, entry: tagged.entry.clone(), oci_digest })
+    Ok(Located { repository: listed.repository, entry: tagged.entry.clone(), oci_digest, stamped: false })
 }
 
 async fn compose(release: &HelmRelease, live: &mut Live, cluster: &Cluster) -> Result<Composed, Blocked> {
@@ -327,34 +348,41 @@ pub(super) async fn content(
 /// # Errors
 /// If it cannot be fetched or is none.
 pub async fn chart(wanted: &Wanted, ctx: &Context) -> Result<Arc<Loaded>, Blocked> {
-    let archive = ctx.sources.chart(&wanted.repository, &wanted.entry).await.map_err(|error| {
-        let message = format!("chart {}@{}: {error}", wanted.chart, wanted.version);
-        // A server may come back by itself; nobody tells.
-        Blocked { terminal: error.is_terminal(), ..Blocked::for_now(error.chart_reason(), message) }
-    })?;
-    let key = format!("{} {:?}", archive.digest, wanted.values_files);
+    let title = format!("chart {}@{}", wanted.chart, wanted.version);
+    load(ctx, (&wanted.repository, &wanted.entry), &title, &wanted.making).await
+}
+
+/// Fetches a chart, if need be, and makes of it what is wanted. `title` is for messages.
+pub async fn load(
+    ctx: &Context,
+    (repository, entry): (&Repository, &Entry),
+    title: &str,
+    making: &Making,
+) -> Result<Arc<Loaded>, Blocked> {
+    let archive = ctx.sources.chart(repository, entry).await.map_err(|error| unfetched(repository, title, &error))?;
+    let key = format!("{} {:?} {:?}", archive.digest, making.values_files, making.version);
     // Preserved values are one release's own: a chart with them is of use to nobody else.
-    let defaults = wanted.defaults.clone();
-    if defaults.is_none()
-        && let Some(loaded) = ctx.charts.get(&key)
-    {
+    let shared = making.defaults.is_none();
+    if shared && let Some(loaded) = ctx.charts.get(&key) {
         return Ok(loaded);
     }
-    let shared = defaults.is_none();
-    let title = format!("chart {}@{}", wanted.chart, wanted.version);
-    let files = wanted.values_files.clone();
+    let making = making.clone();
     let loaded = tokio::task::spawn_blocking(move || {
         let chart =
             chart::load::archive(&archive.bytes, &chart::load::Limits::default()).map_err(|error| error.to_string())?;
-        let mut chart = with_values_files(chart, &files)?;
-        if let Some(defaults) = defaults {
+        let mut chart = with_values_files(chart, &making.values_files)?;
+        if let Some(defaults) = making.defaults {
             chart.values = (*defaults).clone();
+        }
+        if let Some(version) = making.version {
+            chart.metadata.version = version.into();
         }
         let chart = Arc::new(chart);
         let compiled = Arc::new(render::CompiledChart::new(chart.clone()));
         Ok::<_, String>(Arc::new(Loaded { chart, compiled }))
     })
     .await;
+    let failed = if repository.is_artifact() { "ArtifactFailed" } else { "ChartLoadFailed" };
     match loaded {
         Ok(Ok(loaded)) => {
             if shared {
@@ -362,8 +390,25 @@ pub async fn chart(wanted: &Wanted, ctx: &Context) -> Result<Arc<Loaded>, Blocke
             }
             Ok(loaded)
         }
-        Ok(Err(error)) => Err(Blocked::until_change("ChartLoadFailed", format!("{title}: {error}"))),
-        Err(error) => Err(Blocked::for_now("ChartLoadFailed", format!("{title}: loading was interrupted: {error}"))),
+        Ok(Err(error)) => Err(Blocked::until_change(failed, format!("{title}: {error}"))),
+        Err(error) => Err(Blocked::for_now(failed, format!("{title}: loading was interrupted: {error}"))),
+    }
+}
+
+/// What it means that a chart cannot be fetched. A server may come back by itself; nobody tells.
+fn unfetched(repository: &Repository, title: &str, error: &source::Error) -> Blocked {
+    if !repository.is_artifact() {
+        let terminal = error.is_terminal();
+        return Blocked { terminal, ..Blocked::for_now(error.chart_reason(), format!("{title}: {error}")) };
+    }
+    match error {
+        source::Error::Status { status: 404 | 410, url, .. } => {
+            Blocked::for_now("SourceNotReady", format!("{title}: its artifact is not at {url}, or not any more"))
+        }
+        _ => {
+            let terminal = error.is_terminal();
+            Blocked { terminal, ..Blocked::for_now("ArtifactFailed", format!("{title}: {error}")) }
+        }
     }
 }
 

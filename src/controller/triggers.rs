@@ -2,6 +2,7 @@
 //! dependencies. Each is a watch; nothing is polled.
 
 use super::{
+    artifact,
     context::Context,
     dependencies,
     live::{Elsewhere, Key},
@@ -99,7 +100,8 @@ pub fn release_changed(ctx: &Context, changed: &HelmRelease) {
     }
 }
 
-/// Objects that releases depend on changed: those that wait go on, the others look at it when they are next reconciled.
+/// Objects that releases depend on changed: those that wait go on, and those whose chart comes from there; the others look at
+/// it when they are next reconciled.
 pub async fn dependencies(ctx: Arc<Context>, mut changes: mpsc::Receiver<ObjectId>) {
     while let Some(object) = changes.recv().await {
         for key in ctx.live.by_dependency(&object) {
@@ -109,7 +111,7 @@ pub async fn dependencies(ctx: Arc<Context>, mut changes: mpsc::Receiver<ObjectI
                 });
             }
             let release = ctx.releases.get(&ObjectRef::new(&key.name).within(&key.namespace));
-            if release.is_some_and(|release| waits(&release)) {
+            if release.is_some_and(|release| waits(&release) || artifact::is_of(&release, &object)) {
                 ctx.alarm.wake(&key);
             }
         }

@@ -69,8 +69,7 @@ pub struct HelmReleaseSpec {
     /// The chart to install: its name, a version range and the repository it comes from. Exactly one of `chart` and `chartRef` must be set.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub chart: Option<ChartTemplate>,
-    /// A chart that another object provides. Accepted so that existing YAML is valid; no kind of it is served yet, and the
-    /// release says so in its Ready condition.
+    /// A chart that another object provides: one of Flux's sources, with an artifact in its status.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub chart_ref: Option<ChartRef>,
     /// How often the release is looked at even though nothing has changed. Changes are seen by watches, so this is a safety net.
@@ -284,10 +283,12 @@ pub enum SourceKind {
 }
 
 /// A chart that another object provides.
-#[derive(JsonSchema, Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
+#[derive(KubeSchema, Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
+#[x_kube(validation = kube::core::Rule::new("!has(self.apiVersion) || self.apiVersion.startsWith('source.toolkit.fluxcd.io/')")
+    .message("apiVersion must be one of source.toolkit.fluxcd.io"))]
 #[serde(rename_all = "camelCase")]
 pub struct ChartRef {
-    /// The API version of the object.
+    /// The API version of the object, of the group source.toolkit.fluxcd.io. Default: source.toolkit.fluxcd.io/v1.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub api_version: Option<String>,
     /// The kind of the object.

@@ -169,7 +169,7 @@ pub enum Error {
     Digest {
         /// The address of the chart, without credentials.
         url: String,
-        /// Who stated another digest: the index, the registry.
+        /// Who stated another digest: the index, the registry, the source.
         witness: &'static str,
         /// The digest that was stated.
         expected: String,

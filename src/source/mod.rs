@@ -304,7 +304,7 @@ impl Shared {
                 let Answer::File { bytes, .. } = self.downloads.get(repository, request).await? else {
                     return Err(Error::Abandoned { url });
                 };
-                (bytes, "the index")
+                (bytes, if repository.is_artifact() { "its source" } else { "the index" })
             }
             Place::Registry(registry, reference) => {
                 // An index may name a chart in a registry by a digest of its own; a registry names the file itself.

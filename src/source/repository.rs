@@ -18,8 +18,7 @@ pub const DEFAULT_TIMEOUT: Duration = Duration::from_secs(60);
 #[derive(Clone, PartialEq, Eq)]
 pub struct Repository {
     url: Url,
-    /// Whether it is a registry; then the address is the one that its API is asked at, with the path that all names begin with.
-    registry: bool,
+    sort: Sort,
     /// Sent to the repository's own host, and to no other unless `pass_credentials`.
     pub credentials: Option<Credentials>,
     /// Whom to trust and who we are.
@@ -28,6 +27,17 @@ pub struct Repository {
     pub pass_credentials: bool,
     /// How long one download may take in all.
     pub timeout: Duration,
+}
+
+/// What it is that is asked.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Sort {
+    /// A server with an index.
+    Index,
+    /// A registry: the address is the one that its API is asked at, with the path that all names begin with.
+    Registry,
+    /// A single file, which somebody else has put there.
+    Artifact,
 }
 
 /// A name and a password.
@@ -59,10 +69,15 @@ impl Repository {
         Ok(Repository { credentials, ..Repository::at(url) })
     }
 
+    /// A packaged chart that somebody else has put at `url`.
+    pub fn artifact(url: &str) -> Result<Repository, Error> {
+        Ok(Repository { sort: Sort::Artifact, ..Repository::new(url)? })
+    }
+
     /// A repository with an index, without anything else.
     fn at(url: Url) -> Repository {
-        let timeout = DEFAULT_TIMEOUT;
-        Repository { url, registry: false, credentials: None, tls: Tls::default(), pass_credentials: false, timeout }
+        let (timeout, sort) = (DEFAULT_TIMEOUT, Sort::Index);
+        Repository { url, sort, credentials: None, tls: Tls::default(), pass_credentials: false, timeout }
     }
 
     /// A registry at `url` (`oci://host/path`), spoken to without TLS if `plain`. A user and password in the address become its
@@ -84,12 +99,12 @@ impl Repository {
         }
         let path = at.path().trim_matches('/').to_owned();
         at.set_path(&path);
-        Ok(Repository { registry: true, credentials, ..Repository::at(at) })
+        Ok(Repository { sort: Sort::Registry, credentials, ..Repository::at(at) })
     }
 
     /// The registry of a chart: this one, or the one that this index names, which gets no more of us than any other host does.
     pub(super) fn registry_of(&self, reference: &Reference) -> Result<Repository, Error> {
-        if self.registry {
+        if self.is_registry() {
             return Ok(self.clone());
         }
         let other = Repository::registry(reference.split().0, false)?;
@@ -101,13 +116,18 @@ impl Repository {
 
     /// Whether it is a registry, which has no index.
     pub fn is_registry(&self) -> bool {
-        self.registry
+        self.sort == Sort::Registry
+    }
+
+    /// Whether it is a single file, which somebody else has put there.
+    pub fn is_artifact(&self) -> bool {
+        self.sort == Sort::Artifact
     }
 
     /// The address for people: as it is given in a spec, without credentials.
     pub fn address(&self) -> String {
         let shown = redact(&self.url);
-        match shown.split_once("://").filter(|_| self.registry) {
+        match shown.split_once("://").filter(|_| self.is_registry()) {
             Some((_, rest)) => format!("oci://{}", rest.trim_end_matches('/')),
             None => shown,
         }
@@ -159,7 +179,7 @@ impl Repository {
             self.url.as_str().as_bytes(),
             credentials.map_or(b"-", |c| c.username.as_bytes()),
             credentials.map_or(b"-", |c| c.password.as_bytes()),
-            &[u8::from(credentials.is_some()), u8::from(self.pass_credentials), u8::from(self.registry)],
+            &[u8::from(credentials.is_some()), u8::from(self.pass_credentials), self.sort as u8],
             tls.identity().as_bytes(),
         ])
     }

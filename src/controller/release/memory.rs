@@ -28,6 +28,7 @@ impl Run<'_> {
             }
         }
         self.live.dependencies.forget(&signals.dependencies);
+        self.live.provider.forget(&signals.dependencies);
         for object in signals.gone {
             self.live.drift.is_gone(object);
         }
