@@ -291,6 +291,19 @@ fn what_is_there_already_is_adopted_or_refused() {
     put(at, "web", &objects, json!({}));
     until_revision(at, "web", 2);
     assert_eq!(text(at, "second"), "ours");
+
+    // What another release owns is its own, whatever the spec says.
+    for (name, method) in [("thief", json!(true)), ("client", json!(false))] {
+        put(at, name, &[config("first", "stolen")], json!({"install": {"serverSideApply": method}}));
+        let message = at.until_not_ready(name, &["ObjectInUse"]).unwrap();
+        assert!(message.contains("must equal \"thief\"") || message.contains("must equal \"client\""), "{message}");
+        assert!(message.contains("current value is \"web\""), "{message}");
+        put(at, name, &[config(name, "own")], json!({}));
+        until_revision(at, name, 1);
+        put(at, name, &[config(name, "own"), config("first", "stolen")], json!({}));
+        at.until_not_ready(name, &["ObjectInUse"]).unwrap();
+    }
+    assert_eq!(text(at, "first"), "ours");
 }
 
 #[test]

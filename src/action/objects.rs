@@ -75,7 +75,8 @@ pub async fn ensure_namespace(namespace: &str, at: &Workplace) -> Result<(), Err
 /// Asks the API server whether it would take the objects of a new revision, before anything is written: those that are new
 /// or not as in the old revision. Gives back the objects that exist already though no release put them there.
 ///
-/// The dry run is made without the release's marks, so that the answer tells whose the object is now.
+/// Whose an object is that is there already is read: the answer to a dry run tells what would become of its marks, which were
+/// written under the same field manager.
 ///
 /// # Errors
 /// If one belongs to another release, or to nobody and may not be taken over; if the API server refuses one.
@@ -110,7 +111,8 @@ pub async fn admit(
         if known || applied.outcome == Outcome::Created {
             continue;
         }
-        if may_take(&target.id, &applied.object.metadata, record, verb, at)? {
+        let Some(live) = metadata(&target.id, at).await? else { continue };
+        if may_take(&target.id, &live.metadata, record, verb, at)? {
             adopted.push(target.id.to_string());
         }
     }
