@@ -29,6 +29,28 @@ fn put(at: &Namespace, release: &str, version: &str) {
     at.put_release(release, "hello", version, &more).unwrap();
 }
 
+/// A release of parts; an upgrade of it fails at its last hook, and what it made goes.
+fn put_parts(at: &Namespace, release: &str, fails: bool) {
+    let config = |name: &str| json!({"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": format!("{release}-{name}")}});
+    let hook = |mut object: Value, event: &str, policy: &str| {
+        object["metadata"]["annotations"] = json!({"helm.sh/hook": event, "helm.sh/hook-delete-policy": policy});
+        object
+    };
+    let job = json!({"apiVersion": "batch/v1", "kind": "Job", "metadata": {"name": format!("{release}-job")},
+        "spec": {"backoffLimit": 0, "template": {"metadata": {"annotations": {"pintle.dev/sim": "fail"}},
+            "spec": {"restartPolicy": "Never", "containers": [{"name": "app", "image": "example.org/app:1"}]}}}});
+    let mut objects = vec![config("old")];
+    if fails {
+        objects.extend([
+            config("new"),
+            hook(config("done"), "post-upgrade", "hook-succeeded"),
+            hook(job, "post-upgrade", "hook-failed"),
+        ]);
+    }
+    let more = json!({"interval": "1h", "upgrade": {"cleanupOnFail": true}, "values": {"objects": objects}});
+    at.put_release(release, "any", "1.0.0", &more).unwrap();
+}
+
 #[test]
 fn install_and_test() {
     try_all(&Trial {
@@ -77,6 +99,23 @@ fn failing_upgrade_and_rollback() {
 }
 
 #[test]
+fn failing_upgrade_that_cleans_up() {
+    try_all(&Trial {
+        name: "cleanup",
+        before: |at, release| {
+            put_parts(at, release, false);
+            at.until_ready(release).unwrap();
+        },
+        begin: |at, release| put_parts(at, release, true),
+        over: |release| {
+            release.is_some_and(|r| {
+                r["status"]["observedGeneration"] == r["metadata"]["generation"] && condition(r, "Stalled").is_some()
+            })
+        },
+    });
+}
+
+#[test]
 fn uninstall() {
     try_all(&Trial {
         name: "uninstall",
@@ -93,6 +132,7 @@ fn uninstall() {
 
 fn try_all(trial: &Trial) {
     let mut scene = Scene::set(&format!("crash-{}", trial.name), &["hello-1.0.0", "hello-1.1.0"]).unwrap();
+    scene.publish_any().unwrap();
     let proxy = scene.put_proxy_between().unwrap();
     let at = scene.namespace.clone();
     let mut hooks = HookRuns::watch(&at).unwrap();
