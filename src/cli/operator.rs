@@ -3,7 +3,7 @@
 use super::limits::LimitFlags;
 use crate::{
     cluster::kubeconfig::Trust,
-    controller::{self, Flags, context::Settings},
+    controller::{self, Flags, context::Settings, leases::Election},
     release::Driver,
     source,
 };
@@ -61,6 +61,12 @@ pub(super) struct Operator {
     /// This process's name in the lease; by default the host's name
     #[arg(long, env = "PINTLE_IDENTITY")]
     identity: Option<String>,
+    /// Divide the work into so many shards, each with a lease of its own, which the replicas share; the same for all of them
+    #[arg(long, env = "PINTLE_SHARDS", default_value_t = 1, value_parser = clap::value_parser!(u16).range(1..=256))]
+    shards: u16,
+    /// How long a lease lasts that is not renewed, in seconds: so long nobody works for a replica that died
+    #[arg(long, env = "PINTLE_LEASE_DURATION", default_value_t = 35, value_parser = clap::value_parser!(u16).range(4..=3600))]
+    lease_duration: u16,
     /// Releases worked on at once; those that wait for the cluster do not count
     #[arg(long, env = "PINTLE_CONCURRENCY", default_value_t = 16, value_parser = clap::value_parser!(u16).range(1..=1024))]
     concurrency: u16,
@@ -145,12 +151,21 @@ impl Operator {
 
     async fn serve(self) -> anyhow::Result<()> {
         let config = self.config().await?;
+        if self.shards > 1 && !self.leader_elect {
+            anyhow::bail!("--shards {} needs --leader-elect: a lease says whose each shard is", self.shards);
+        }
         let identity = self.identity.clone().unwrap_or_else(host_name);
         let flags = Flags {
             metrics: address(&self.metrics_addr, "--metrics-addr")?,
             health: address(&self.health_addr, "--health-addr")?,
             namespace: self.namespace,
-            leader: self.leader_elect.then_some((self.lease_namespace, self.lease_name, identity)),
+            election: self.leader_elect.then(|| Election {
+                namespace: self.lease_namespace,
+                name: self.lease_name,
+                identity,
+                shards: self.shards,
+                duration: std::time::Duration::from_secs(u64::from(self.lease_duration)),
+            }),
             concurrency: self.concurrency,
             settings: Settings {
                 manager: self.field_manager,

@@ -18,7 +18,7 @@ use serde_json::{Value, json};
 use super::apply::{Applied, Apply, Outcome, outcome};
 use super::discovery::{Capabilities, Discovery, Resource};
 use super::error::{Action, Class, Error, Failure, Result};
-use super::gate::{Gate, GateLayer, Sample};
+use super::gate::{Fence, Gate, GateLayer, Sample};
 use super::object::{ObjectId, Target};
 
 /// Answer with metadata only.
@@ -202,6 +202,11 @@ impl Cluster {
     /// Has every request to the server reported, all identities together. The first observer stays.
     pub fn observe(&self, observer: Arc<dyn Fn(&Sample<'_>) + Send + Sync>) {
         self.server.gate.observe(observer);
+    }
+
+    /// Lets writes through only as long as the fence is open, all identities together. The first fence stays.
+    pub fn guard(&self, fence: Arc<Fence>) {
+        self.server.gate.guard(fence);
     }
 
     /// What the server calls the objects of a kind, and whether they live in namespaces.

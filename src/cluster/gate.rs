@@ -30,12 +30,46 @@ pub struct Sample<'a> {
 /// Told about every request.
 pub(crate) type Observer = Arc<dyn Fn(&Sample<'_>) + Send + Sync>;
 
+/// Until when this process may write. Looked at right before each write is sent, after it has waited for its turn: a process
+/// that was held up for longer than its lease lasts writes nothing when it comes to again.
+#[derive(Debug)]
+pub struct Fence {
+    origin: Instant,
+    /// Microseconds after the origin.
+    until: AtomicU64,
+}
+
+impl Default for Fence {
+    /// Open for good.
+    fn default() -> Self {
+        Self { origin: Instant::now(), until: AtomicU64::new(u64::MAX) }
+    }
+}
+
+impl Fence {
+    /// Nothing may be written.
+    pub fn close(&self) {
+        self.until.store(0, Ordering::SeqCst);
+    }
+
+    /// Writes are let through until then.
+    pub fn open_until(&self, until: Instant) {
+        let micros = until.saturating_duration_since(self.origin).as_micros();
+        self.until.store(u64::try_from(micros).unwrap_or(u64::MAX), Ordering::SeqCst);
+    }
+
+    fn permits(&self, now: Instant) -> bool {
+        now.saturating_duration_since(self.origin).as_micros() < u128::from(self.until.load(Ordering::SeqCst))
+    }
+}
+
 /// Shared between all identities of one API server.
 pub(crate) struct Gate {
     slots: Semaphore,
     deadline: Duration,
     requests: AtomicU64,
     observer: OnceLock<Observer>,
+    fence: OnceLock<Arc<Fence>>,
 }
 
 impl Gate {
@@ -45,6 +79,7 @@ impl Gate {
             deadline,
             requests: AtomicU64::new(0),
             observer: OnceLock::new(),
+            fence: OnceLock::new(),
         })
     }
 
@@ -55,6 +90,15 @@ impl Gate {
     /// The first observer stays.
     pub(crate) fn observe(&self, observer: Observer) {
         let _ = self.observer.set(observer);
+    }
+
+    /// The first fence stays.
+    pub(crate) fn guard(&self, fence: Arc<Fence>) {
+        let _ = self.fence.set(fence);
+    }
+
+    fn permits(&self, verb: &str) -> bool {
+        matches!(verb, "get" | "list" | "watch") || self.fence.get().is_none_or(|fence| fence.permits(Instant::now()))
     }
 }
 
@@ -98,6 +142,10 @@ where
         let gate = Arc::clone(&self.gate);
         Box::pin(async move {
             let _slot = gate.slots.acquire().await;
+            if !gate.permits(verb) {
+                let why = "the lease of this operator has run out: it may not write";
+                return Err(Box::from(std::io::Error::new(std::io::ErrorKind::PermissionDenied, why)));
+            }
             let start = Instant::now();
             let answer = match tokio::time::timeout(gate.deadline, answer).await {
                 Ok(answer) => answer.map_err(Into::into),
@@ -128,5 +176,30 @@ fn verb(request: &Request<Body>) -> &'static str {
         Method::PATCH => "patch",
         Method::DELETE => "delete",
         _ => "other",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn writes_end_with_the_lease_and_reads_go_on() {
+        let gate = Gate::new(1, Duration::from_secs(1));
+        assert!(gate.permits("patch"));
+        let fence = Arc::new(Fence::default());
+        gate.guard(Arc::clone(&fence));
+        assert!(gate.permits("create"));
+        fence.close();
+        for (verb, expect) in [("get", true), ("list", true), ("watch", true), ("create", false), ("patch", false)] {
+            assert_eq!(gate.permits(verb), expect, "{verb}");
+        }
+        let now = Instant::now();
+        fence.open_until(now + Duration::from_secs(60));
+        assert!(gate.permits("delete"));
+        assert!(!fence.permits(now + Duration::from_secs(60)) && fence.permits(now + Duration::from_secs(59)));
+        // In the past already.
+        fence.open_until(now);
+        assert!(!gate.permits("replace"));
     }
 }

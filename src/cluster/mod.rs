@@ -26,7 +26,7 @@ pub(crate) use client::{METADATA, escape, parse};
 pub use diagnosis::Diagnosis;
 pub use discovery::{Capabilities, Resource};
 pub use error::{Action, Class, Error, Failure, FieldConflict, Result};
-pub use gate::Sample;
+pub use gate::{Fence, Sample};
 pub use lookout::Lookouts;
 pub use manifest::targets;
 pub use object::{ObjectId, Target, compare_versions};

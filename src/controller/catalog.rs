@@ -4,7 +4,7 @@
 use super::live::Key;
 use crate::source::{Index, Repository};
 use std::{
-    collections::HashMap,
+    collections::{HashMap, HashSet},
     sync::{Arc, Mutex, PoisonError},
     time::Instant,
 };
@@ -48,12 +48,23 @@ impl Stock {
 #[derive(Default)]
 pub struct Catalog {
     listed: Mutex<HashMap<Key, Listed>>,
+    wanted: Mutex<HashSet<Key>>,
 }
 
 impl Catalog {
     /// The repository of this name.
     pub fn get(&self, key: &Key) -> Option<Listed> {
         self.listed.lock().unwrap_or_else(PoisonError::into_inner).get(key).cloned()
+    }
+
+    /// A release of this replica looks for charts in a repository: whether that is news.
+    pub fn want(&self, key: &Key) -> bool {
+        self.wanted.lock().unwrap_or_else(PoisonError::into_inner).insert(key.clone())
+    }
+
+    /// Whether a release of this replica has looked for charts in a repository.
+    pub fn is_wanted(&self, key: &Key) -> bool {
+        self.wanted.lock().unwrap_or_else(PoisonError::into_inner).contains(key)
     }
 
     /// Lists a repository anew.

@@ -7,10 +7,11 @@ use super::{
     live::{Key, Releases},
     metrics::Metrics,
     remote::Remotes,
+    territory::Territory,
     triggers::Alarm,
 };
 use crate::{
-    cluster::{self, Cluster, Lookouts, ObjectId, Watches, kubeconfig},
+    cluster::{self, Cluster, Fence, Lookouts, ObjectId, Watches, kubeconfig},
     crd::{HelmRelease, HelmRepository},
     release::Driver,
     source::Sources,
@@ -45,7 +46,13 @@ pub struct Settings {
 /// What every reconcile shares.
 pub struct Context {
     /// Wakes releases.
-    pub alarm: Alarm,
+    pub alarm: Alarm<HelmRelease>,
+    /// Wakes repositories.
+    pub repository_alarm: Alarm<HelmRepository>,
+    /// What is this replica's to work on.
+    pub territory: Arc<Territory>,
+    /// Until when it may write.
+    pub fence: Arc<Fence>,
     /// The API server, as the operator.
     pub cluster: Arc<Cluster>,
     /// Repositories: indices and archives.

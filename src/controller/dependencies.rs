@@ -16,7 +16,7 @@ use crate::{
     },
     crd::{Dependency, HelmRelease, conditions},
 };
-use kube::{ResourceExt, runtime::reflector::ObjectRef};
+use kube::runtime::reflector::ObjectRef;
 use std::collections::{BTreeSet, HashMap, VecDeque};
 
 /// The reason for waiting; Flux's word.
@@ -74,7 +74,7 @@ pub async fn check(
     live: &mut Live,
     cluster: &Cluster,
 ) -> Result<(), Blocked> {
-    let key = Key { namespace: release.namespace().unwrap_or_default(), name: release.name_any() };
+    let key = Key::of(release);
     let depends_on = &release.spec.depends_on;
     let others = depends_on.iter().filter(|dependency| helm_release(dependency, &key.namespace).is_none()).count();
     if others > MOST {

@@ -12,6 +12,7 @@ use crate::{
     },
 };
 use jiff::Timestamp;
+use kube::ResourceExt;
 use std::{
     collections::{BTreeSet, HashMap},
     sync::{Arc, Mutex, PoisonError},
@@ -25,6 +26,13 @@ pub struct Key {
     pub namespace: String,
     /// Its name.
     pub name: String,
+}
+
+impl Key {
+    /// An object's.
+    pub fn of(object: &impl ResourceExt) -> Self {
+        Self { namespace: object.namespace().unwrap_or_default(), name: object.name_any() }
+    }
 }
 
 /// A record where the operator keeps none: in the other kind of object, or Tiller's.
@@ -113,6 +121,8 @@ pub struct Late {
 /// What one reconcile leaves for the next.
 #[derive(Default)]
 pub struct Live {
+    /// Nobody else has worked on the release since this was known.
+    pub is_current: bool,
     /// The operation under way.
     pub operation: Option<Operation>,
     /// Where the release is that all of this is about.
@@ -228,6 +238,13 @@ impl Releases {
     /// The place of a release.
     pub fn cell(&self, key: &Key) -> Arc<Cell> {
         self.inner().cells.entry(key.clone()).or_default().clone()
+    }
+
+    /// All releases that have a place.
+    pub fn keys(&self) -> Vec<Key> {
+        let mut keys: Vec<Key> = self.inner().cells.keys().cloned().collect();
+        keys.sort_unstable();
+        keys
     }
 
     /// The place of a release, if it has one.

@@ -115,6 +115,8 @@ pub struct Metrics {
     pub actions: Family<ActionLabels, Counter>,
     /// How releases stand.
     pub standings: Standings,
+    /// Shards that this replica works on.
+    pub shards: Gauge,
     /// Requests to the API server.
     pub api_requests: Counter,
     /// How long renders took, in seconds.
@@ -185,6 +187,7 @@ impl Metrics {
         ] {
             registry.register(name, help, family.clone());
         }
+        registry.register("shards", "Shards that this replica works on; 0 without leases", self.shards.clone());
         registry.register("api_requests", "Requests to the API server", self.api_requests.clone());
         registry.register_with_unit(
             "render_duration",

@@ -4,6 +4,7 @@
 //! (one step) → [`report`] (what is said). [`triggers`] says who is woken by what.
 
 pub mod artifact;
+pub mod board;
 pub mod catalog;
 pub mod charts;
 pub mod context;
@@ -12,7 +13,7 @@ pub mod drift;
 pub mod events;
 pub(crate) mod eyes;
 pub mod health;
-pub mod leader;
+pub mod leases;
 pub mod live;
 pub mod metrics;
 pub mod plan;
@@ -26,16 +27,17 @@ pub mod report;
 pub mod repository;
 pub mod resolve;
 pub mod server;
+pub mod territory;
 pub mod triggers;
 pub mod values;
 
 use crate::{
-    cluster::{self, Cluster, Lookouts, Selection, Watches},
+    cluster::{self, Cluster, Fence, Lookouts, Selection, Watches},
     crd::{HelmRelease, HelmRepository},
     source::{self, Sources},
 };
 use context::{Context, Settings};
-use futures::{FutureExt, StreamExt, TryStreamExt};
+use futures::{FutureExt, StreamExt, TryFutureExt, TryStreamExt};
 use kube::{
     Api, Client,
     runtime::{
@@ -45,9 +47,11 @@ use kube::{
         watcher::{self, watcher},
     },
 };
+use live::Key;
 use metrics::Metrics;
 use std::{net::SocketAddr, sync::Arc, time::Duration};
 use tokio::sync::watch;
+use territory::{Change, Territory};
 use triggers::Alarm;
 
 /// Everything that flags decide about the process.
@@ -59,8 +63,8 @@ pub struct Flags {
     pub health: Option<SocketAddr>,
     /// The namespace that is watched; none is all.
     pub namespace: Option<String>,
-    /// Lease namespace and name, and this process's identity in it.
-    pub leader: Option<(String, String, String)>,
+    /// How the work is shared with other replicas; none does all of it, and no other may run.
+    pub election: Option<leases::Election>,
     /// Releases that are worked on at once; waiting ones do not count.
     pub concurrency: u16,
     /// For releases.
@@ -75,9 +79,9 @@ pub enum Error {
     /// The API server cannot be used.
     #[error(transparent)]
     Cluster(#[from] cluster::Error),
-    /// The lease cannot be used.
+    /// A lease was lost: another may be at work already.
     #[error(transparent)]
-    Leader(#[from] leader::Error),
+    Lease(#[from] leases::Error),
     /// A port cannot be had.
     #[error("cannot listen on {address}: {error}")]
     Port {
@@ -86,9 +90,6 @@ pub enum Error {
         /// Why not.
         error: std::io::Error,
     },
-    /// The lease was lost: another may be at work already.
-    #[error("lost the lease; another operator may be at work: ending at once")]
-    LeaseLost,
 }
 
 /// Runs the operator until `stop` turns true. Ends by finishing the steps that are being taken; what waits is taken up by the
@@ -129,37 +130,36 @@ async fn work(
     ready: server::Readiness,
     stop: watch::Receiver<bool>,
 ) -> Result<(), Error> {
-    let cluster = Cluster::new(config).await?;
+    let cluster = Cluster::new(config.clone()).await?;
     let requests = metrics.api_requests.clone();
     cluster.observe(Arc::new(move |_| {
         requests.inc();
     }));
     let client = cluster.client.clone();
-    let mut lease = match &flags.leader {
-        Some((namespace, name, identity)) => {
-            ready.ready();
-            let lead = leader::lead(client.clone(), namespace, name, identity);
-            match futures::future::select(std::pin::pin!(lead), std::pin::pin!(stopped(stop.clone()))).await {
-                futures::future::Either::Left((lease, _)) => Some(lease?),
-                futures::future::Either::Right(_) => return Ok(()),
-            }
-        }
-        None => None,
+    let Some(election) = flags.election.clone() else {
+        work_on(cluster, client, flags, metrics, ready, Territory::whole(), Arc::default(), stop).await;
+        return Ok(());
     };
-    let work = lead(cluster, client, flags, metrics, ready, stop);
-    let lost = async {
-        match &mut lease {
-            Some(lease) => {
-                // The sender is gone only with the process.
-                let _ = lease.wait_for(|leads| !*leads).await;
+    // Who waits for a lease is as it should be.
+    ready.ready();
+    let fence = Arc::new(Fence::default());
+    cluster.guard(fence.clone());
+    let territory = Territory::shared(election.shards);
+    // Requests for leases do not wait for those of releases.
+    let leases = Cluster::new(config).await?;
+    let kept = leases::keep(leases.client.clone(), &election, &territory, &fence, stop.clone()).map_err(Error::from);
+    let worked = async {
+        // The process that holds nothing watches nothing.
+        match futures::future::select(std::pin::pin!(territory.begun()), std::pin::pin!(stopped(stop.clone()))).await {
+            futures::future::Either::Left(_) => {
+                work_on(cluster, client, flags, metrics, ready, territory.clone(), fence.clone(), stop).await;
             }
-            None => std::future::pending().await,
+            futures::future::Either::Right(_) => {}
         }
+        Ok(())
     };
-    match futures::future::select(std::pin::pin!(work), std::pin::pin!(lost)).await {
-        futures::future::Either::Left(((), _)) => Ok(()),
-        futures::future::Either::Right(_) => Err(Error::LeaseLost),
-    }
+    // A lost lease ends the work at once; at the end leases are given away as soon as nobody works under them.
+    futures::try_join!(kept, worked).map(|((), ())| ())
 }
 
 async fn stopped(mut stop: watch::Receiver<bool>) {
@@ -167,13 +167,16 @@ async fn stopped(mut stop: watch::Receiver<bool>) {
     let _ = stop.wait_for(|stop| *stop).await;
 }
 
-/// The work of the process that leads.
-async fn lead(
+/// The work of a process that holds what it needs to.
+#[allow(clippy::too_many_arguments)]
+async fn work_on(
     cluster: Arc<Cluster>,
     client: Client,
     flags: Flags,
     metrics: Metrics,
     ready: server::Readiness,
+    territory: Arc<Territory>,
+    fence: Arc<Fence>,
     stop: watch::Receiver<bool>,
 ) {
     let (releases, releases_writer) = reflector::store::<HelmRelease>();
@@ -181,8 +184,12 @@ async fn lead(
     let (watches, changes) = Watches::new(cluster.clone(), Selection::default(), &flags.settings.manager);
     let (lookouts, looked_out) = Lookouts::new(cluster.clone());
     let (alarm, woken) = Alarm::new();
+    let (repository_alarm, repositories_woken) = Alarm::new();
     let ctx = Arc::new(Context {
         alarm,
+        repository_alarm,
+        territory,
+        fence,
         cluster,
         sources: Arc::new(Sources::new(flags.sources)),
         catalog: Arc::default(),
@@ -197,6 +204,16 @@ async fn lead(
         metrics,
         settings: flags.settings,
     });
+    {
+        let weak = Arc::downgrade(&ctx);
+        ctx.territory.attend(move |change| {
+            if let Some(ctx) = weak.upgrade() {
+                moved(&ctx, change);
+            }
+        });
+    }
+    // The first shard was gained before anybody was told.
+    ctx.metrics.shards.set(i64::try_from(ctx.territory.kept().len()).unwrap_or(i64::MAX));
     let watched = watcher::Config::default().any_semantic();
 
     let release_events = {
@@ -242,10 +259,16 @@ async fn lead(
 
     let on_listed = {
         let ctx = ctx.clone();
-        move |key: &live::Key| triggers::repository_listed(&ctx, key)
+        move |key: &Key| triggers::repository_listed(&ctx, key)
     };
-    let repository_controller =
-        repository::run(ctx.clone(), repository_events, repositories, on_listed, stopped(stop.clone()));
+    let repository_controller = repository::run(
+        ctx.clone(),
+        repository_events,
+        repositories_woken,
+        repositories,
+        on_listed,
+        stopped(stop.clone()),
+    );
 
     let background = [
         tokio::spawn(triggers::objects(ctx.clone(), changes)),
@@ -257,6 +280,34 @@ async fn lead(
     futures::join!(release_controller, repository_controller);
     for task in background {
         task.abort();
+    }
+}
+
+/// A shard was gained, or has been left.
+fn moved(ctx: &Context, change: Change) {
+    ctx.metrics.shards.set(i64::try_from(ctx.territory.kept().len()).unwrap_or(i64::MAX));
+    match change {
+        Change::Gained(shard) => {
+            for release in ctx.releases.state() {
+                let key = Key::of(&*release);
+                if ctx.territory.is_in(&key, shard) {
+                    ctx.alarm.wake(&key);
+                }
+            }
+            for repository in ctx.repositories.state() {
+                let key = Key::of(&*repository);
+                if ctx.territory.is_in(&key, shard) {
+                    ctx.repository_alarm.wake(&key);
+                }
+            }
+        }
+        // What is remembered of its releases is no longer true when they come back.
+        Change::Left(shard) => {
+            for key in ctx.live.keys().into_iter().filter(|key| ctx.territory.is_in(key, shard)) {
+                ctx.forget(&key);
+                ctx.metrics.standings.forget(&metrics::ReleaseLabels { namespace: key.namespace, name: key.name });
+            }
+        }
     }
 }
 

@@ -122,6 +122,7 @@ impl Remotes {
         {
             return remote;
         }
+        cluster.guard(ctx.fence.clone());
         let requests = ctx.metrics.api_requests.clone();
         cluster.observe(Arc::new(move |_| {
             requests.inc();

@@ -100,6 +100,8 @@ struct Memory {
     next: Option<Instant>,
     /// What the last event was about.
     told: Told,
+    /// Its status was ours to write.
+    owned: bool,
 }
 
 /// What events tell of: the status and reason of Ready, and the revision.
@@ -116,9 +118,11 @@ enum Due {
     Never,
 }
 
-fn due(memory: Option<&Memory>, repository: &HelmRepository, stale: bool, now: Instant) -> Due {
+fn due(memory: Option<&Memory>, repository: &HelmRepository, owned: bool, stale: bool, now: Instant) -> Due {
     let Some(memory) = memory else { return Due::Now };
+    // Whose status becomes ours to write is looked at, for it may say what is no longer so.
     let changed = stale
+        || (owned && !memory.owned)
         || memory.generation != repository.metadata.generation
         || Some(memory.uid.as_str()) != repository.metadata.uid.as_deref()
         || memory.token.as_deref() != token(repository);
@@ -207,6 +211,7 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 pub async fn run(
     ctx: Arc<Context>,
     events: impl Stream<Item = Result<HelmRepository, watcher::Error>> + Send + 'static,
+    woken: impl Stream<Item = ObjectRef<HelmRepository>> + Send + 'static,
     store: Store<HelmRepository>,
     on_listed: impl Fn(&Key) + Send + Sync + 'static,
     stop: impl Future<Output = ()> + Send + Sync + 'static,
@@ -230,6 +235,7 @@ pub async fn run(
     Controller::for_stream(events, store)
         .with_config(Config::default().concurrency(CONCURRENCY))
         .watches(secrets, watcher::Config::default().any_semantic(), changed)
+        .reconcile_on(woken)
         .graceful_shutdown_on(stop)
         .run(reconcile, |_, error, _| match *error {}, desk)
         .for_each(|_| std::future::ready(()))
@@ -241,9 +247,15 @@ async fn reconcile(repository: Arc<HelmRepository>, desk: Arc<Desk>) -> Result<A
     if repository.metadata.deletion_timestamp.is_some() {
         return Ok(Action::await_change());
     }
+    // Whoever has releases of it fetches its index; one replica says how it stands.
+    let working = desk.ctx.territory.enter(&key);
+    let owned = working.is_some();
+    if !owned && !desk.ctx.catalog.is_wanted(&key) {
+        return Ok(Action::await_change());
+    }
     let known = lock(&desk.memories).get(&key).cloned();
     let stale = lock(&desk.uses).get(&key).is_some_and(|uses| uses.stale);
-    match due(known.as_ref(), &repository, stale, Instant::now()) {
+    match due(known.as_ref(), &repository, owned, stale, Instant::now()) {
         Due::Now => {}
         Due::At(next) => return Ok(Action::requeue(next.saturating_duration_since(Instant::now()))),
         Due::Never => return Ok(Action::await_change()),
@@ -254,6 +266,7 @@ async fn reconcile(repository: Arc<HelmRepository>, desk: Arc<Desk>) -> Result<A
         uid: repository.uid().unwrap_or_default(),
         generation: repository.metadata.generation,
         token: token(&repository).map(ToOwned::to_owned),
+        owned,
         ..Memory::default()
     };
 
@@ -275,10 +288,10 @@ async fn reconcile(repository: Arc<HelmRepository>, desk: Arc<Desk>) -> Result<A
 
     let status = status_of(old.clone(), &repository, &outcome, &Time(jiff::Timestamp::now()));
     memory.told = told(&status);
-    if memory.told != known.told {
+    if owned && memory.told != known.told {
         tell(&desk.ctx, &repository, &status).await;
     }
-    let written = old == status || write(&desk.ctx, &repository, &status).await;
+    let written = !owned || old == status || write(&desk.ctx, &repository, &status).await;
     let wait = if written { wait } else { Some(REWRITE) };
     memory.next = wait.map(|wait| Instant::now() + wait);
     lock(&desk.memories).insert(key, memory);
@@ -438,7 +451,7 @@ async fn write(ctx: &Context, repository: &HelmRepository, status: &HelmReposito
 }
 
 fn key_of(repository: &HelmRepository) -> Key {
-    Key { namespace: repository.namespace().unwrap_or_default(), name: repository.name_any() }
+    Key::of(repository)
 }
 
 #[cfg(test)]
@@ -469,7 +482,7 @@ mod tests {
         let later = now + Duration::from_secs(60);
         let memory = || Memory { uid: "u".to_owned(), generation: Some(1), next: Some(later), ..Memory::default() };
         let check = |memory: Option<&Memory>, repository: &HelmRepository, expected: Due| {
-            assert_eq!(due(memory, repository, false, now), expected);
+            assert_eq!(due(memory, repository, false, false, now), expected);
         };
         let same = repository(1, &[]);
         let requested = repository(1, &[("reconcile.fluxcd.io/requestedAt", "x")]);
@@ -479,11 +492,16 @@ mod tests {
         check(Some(&memory()), &requested, Due::Now);
         check(Some(&memory()), &repository(1, &[("pintle.dev/requestedAt", "x")]), Due::Now);
         check(Some(&Memory { token: Some("x".to_owned()), ..memory() }), &requested, Due::At(later));
-        assert_eq!(due(Some(&memory()), &same, true, now), Due::Now);
+        assert_eq!(due(Some(&memory()), &same, false, true, now), Due::Now);
         check(Some(&Memory { uid: "v".to_owned(), ..memory() }), &same, Due::Now);
         check(Some(&Memory { next: Some(now), ..memory() }), &same, Due::Now);
         check(Some(&Memory { next: None, ..memory() }), &same, Due::Never);
-        assert_eq!(due(Some(&Memory { next: None, ..memory() }), &same, true, now), Due::Now);
+        assert_eq!(due(Some(&Memory { next: None, ..memory() }), &same, false, true, now), Due::Now);
+        // The status has become ours to write.
+        assert_eq!(due(Some(&memory()), &same, true, false, now), Due::Now);
+        let owned = Memory { owned: true, ..memory() };
+        assert_eq!(due(Some(&owned), &same, true, false, now), Due::At(later));
+        assert_eq!(due(Some(&owned), &same, false, false, now), Due::At(later));
     }
 
     #[test]

@@ -243,6 +243,9 @@ async fn locate(release: &HelmRelease, ctx: &Context, live: &mut Live) -> Result
         return Err(Blocked::until_change("SourceNotReady", format!("{title} does not exist")));
     };
     let key = Key { namespace: namespace.to_owned(), name: source.name.clone() };
+    if ctx.territory.is_shared() && ctx.catalog.want(&key) {
+        ctx.repository_alarm.wake(&key);
+    }
     let listed = ctx.catalog.get(&key).filter(|l| Some(l.generation) == object.metadata.generation);
     let Some(listed) = listed else {
         let why = object

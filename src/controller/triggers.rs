@@ -35,20 +35,19 @@ const RECORD_OWNER: (&str, &str) = ("owner", "helm");
 /// The label by which Tiller finds its own.
 const TILLERS: (&str, &str) = ("OWNER", "TILLER");
 
-/// Wakes releases. Clones share the queue; the controller takes each release once, however often it was woken.
-#[derive(Clone)]
-pub struct Alarm {
-    queue: UnboundedSender<ObjectRef<HelmRelease>>,
+/// Wakes objects of a kind. The controller takes each once, however often it was woken.
+pub struct Alarm<K: Resource<DynamicType = ()>> {
+    queue: UnboundedSender<ObjectRef<K>>,
 }
 
-impl Alarm {
+impl<K: Resource<DynamicType = ()>> Alarm<K> {
     /// An alarm and the stream that the controller listens to.
-    pub fn new() -> (Self, UnboundedReceiver<ObjectRef<HelmRelease>>) {
+    pub fn new() -> (Self, UnboundedReceiver<ObjectRef<K>>) {
         let (queue, woken) = unbounded();
         (Self { queue }, woken)
     }
 
-    /// Wakes a release.
+    /// Wakes an object.
     pub fn wake(&self, key: &Key) {
         // The receiver is gone only when the process ends.
         let _ = self.queue.unbounded_send(ObjectRef::new(&key.name).within(&key.namespace));
@@ -69,7 +68,7 @@ pub fn repository_listed(ctx: &Context, repository: &Key) {
 
 /// A repository's own status changed: releases that wait for it say why.
 pub fn repository_changed(ctx: &Context, repository: &HelmRepository) {
-    let key = Key { namespace: repository.namespace().unwrap_or_default(), name: repository.name_any() };
+    let key = Key::of(repository);
     repository_listed(ctx, &key);
 }
 
@@ -79,7 +78,7 @@ pub fn release_changed(ctx: &Context, changed: &HelmRelease) {
     let ready = changed.status.as_ref().is_some_and(|s| {
         s.observed_generation == changed.metadata.generation && conditions::is_true(&s.conditions, conditions::READY)
     });
-    let about = Key { namespace: changed.namespace().unwrap_or_default(), name: changed.name_any() };
+    let about = Key::of(changed);
     for release in ctx.releases.state() {
         let own = release.namespace().unwrap_or_default();
         let depends = release.spec.depends_on.iter().any(|d| {

@@ -49,6 +49,9 @@ const BACKOFF: (Duration, Duration) = (Duration::from_millis(750), Duration::fro
 /// stand. An API server that was away for a minute is met again soon after it is back.
 const SOON: Duration = Duration::from_secs(10);
 
+/// How long to leave a watch that lags behind.
+const LAGGING: Duration = Duration::from_millis(200);
+
 /// Annotations that ask for something, ours and Flux's.
 const REQUESTED_AT: [&str; 2] = ["pintle.dev/requestedAt", "reconcile.fluxcd.io/requestedAt"];
 const FORCE_AT: [&str; 2] = ["pintle.dev/forceAt", "reconcile.fluxcd.io/forceAt"];
@@ -120,13 +123,37 @@ impl From<crate::cluster::Error> for Trouble {
 /// Never; the type is what the runtime asks for.
 pub async fn reconcile(release: Arc<HelmRelease>, ctx: Arc<Context>) -> Result<Then, std::convert::Infallible> {
     let began = std::time::Instant::now();
-    let key = Key { namespace: release.namespace().unwrap_or_default(), name: release.name_any() };
+    let key = Key::of(&*release);
+    // Somebody else's; this replica is told when that changes.
+    let Some(_working) = ctx.territory.enter(&key) else { return Ok(Then::await_change()) };
     let cell = ctx.live.cell(&key);
     let mut live = cell.live.lock().await;
+    if ctx.territory.is_shared() && !live.is_current {
+        match is_current(&release, &ctx).await {
+            true => live.is_current = true,
+            false => return Ok(Then::requeue(LAGGING)),
+        }
+    }
     let then = Run::new(&release, &ctx, &key, &cell, &mut live).reconcile().await;
     let labels = super::metrics::KindLabels { kind: "HelmRelease" };
     ctx.metrics.reconcile_seconds.get_or_create(&labels).observe(began.elapsed());
     Ok(then)
+}
+
+/// Whether the HelmRelease is known as it is: the replica that worked on it before may have written it, or acted on a change of
+/// it, that our watch has not told of yet. To go by an older one would be to undo what is newer.
+async fn is_current(release: &HelmRelease, ctx: &Context) -> bool {
+    let api: Api<HelmRelease> =
+        Api::namespaced(ctx.cluster.client.clone(), release.metadata.namespace.as_deref().unwrap_or_default());
+    match api.get_metadata_opt(&release.name_any()).await {
+        Ok(Some(there)) => there.metadata.resource_version == release.metadata.resource_version,
+        // The watch will tell.
+        Ok(None) => false,
+        Err(error) => {
+            tracing::warn!(name = %release.name_any(), %error, "a HelmRelease that was taken over cannot be read, tried again");
+            false
+        }
+    }
 }
 
 /// As whom a release is worked on, and where its records are.
@@ -269,6 +296,10 @@ impl<'a> Run<'a> {
             self.absorb();
             if self.is_outdated() {
                 return Ok(Turn::After(Duration::ZERO));
+            }
+            // Another replica is to go on: between two steps is the time.
+            if !self.ctx.territory.owns(self.key) {
+                return Ok(Turn::AwaitChange);
             }
             self.remember(&who.storage).await?;
             self.look_at_the_late(&who).await?;
