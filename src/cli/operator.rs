@@ -70,6 +70,10 @@ pub(super) struct Operator {
     /// Releases worked on at once; those that wait for the cluster do not count
     #[arg(long, env = "PINTLE_CONCURRENCY", default_value_t = 16, value_parser = clap::value_parser!(u16).range(1..=1024))]
     concurrency: u16,
+    /// Memory that loading charts, rendering and unpacking records may take up at once, in MiB, by an estimate of what each needs;
+    /// what needs more runs alone
+    #[arg(long, env = "PINTLE_RENDER_MEMORY", default_value_t = 128, value_parser = clap::value_parser!(u64).range(1..=1 << 20))]
+    render_memory: u64,
     /// Keep downloaded charts in this directory; without it only a few are kept, in memory
     #[arg(long, env = "PINTLE_CACHE_DIR")]
     cache_dir: Option<PathBuf>,
@@ -167,6 +171,7 @@ impl Operator {
                 duration: std::time::Duration::from_secs(u64::from(self.lease_duration)),
             }),
             concurrency: self.concurrency,
+            render_memory: self.render_memory << 20,
             settings: Settings {
                 manager: self.field_manager,
                 driver: match self.storage_driver {

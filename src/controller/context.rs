@@ -9,11 +9,12 @@ use super::{
     remote::Remotes,
     territory::Territory,
     triggers::Alarm,
+    turns::Turns,
 };
 use crate::{
     cluster::{self, Cluster, Fence, Lookouts, ObjectId, Watches, kubeconfig},
     crd::{HelmRelease, HelmRepository},
-    release::Driver,
+    release::{Budget, Driver},
     source::Sources,
 };
 use jiff::SignedDuration;
@@ -49,6 +50,10 @@ pub struct Context {
     pub alarm: Alarm<HelmRelease>,
     /// Wakes repositories.
     pub repository_alarm: Alarm<HelmRepository>,
+    /// Which releases are worked on now.
+    pub turns: Arc<Turns>,
+    /// Memory for loading charts, rendering and unpacking records.
+    pub budget: Arc<Budget>,
     /// What is this replica's to work on.
     pub territory: Arc<Territory>,
     /// Until when it may write.

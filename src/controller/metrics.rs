@@ -115,6 +115,8 @@ pub struct Metrics {
     pub actions: Family<ActionLabels, Counter>,
     /// How releases stand.
     pub standings: Standings,
+    /// Releases that wait for others to be worked on first.
+    pub releases_queued: Gauge,
     /// Shards that this replica works on.
     pub shards: Gauge,
     /// Requests to the API server.
@@ -187,6 +189,11 @@ impl Metrics {
         ] {
             registry.register(name, help, family.clone());
         }
+        registry.register(
+            "releases_queued",
+            "Releases that wait until others have been worked on (--concurrency)",
+            self.releases_queued.clone(),
+        );
         registry.register("shards", "Shards that this replica works on; 0 without leases", self.shards.clone());
         registry.register("api_requests", "Requests to the API server", self.api_requests.clone());
         registry.register_with_unit(

@@ -29,11 +29,13 @@ pub mod resolve;
 pub mod server;
 pub mod territory;
 pub mod triggers;
+pub mod turns;
 pub mod values;
 
 use crate::{
     cluster::{self, Cluster, Fence, Lookouts, Selection, Watches},
     crd::{HelmRelease, HelmRepository},
+    release::Budget,
     source::{self, Sources},
 };
 use context::{Context, Settings};
@@ -42,7 +44,7 @@ use kube::{
     Api, Client,
     runtime::{
         Controller, Predicate, WatchStreamExt,
-        controller::Config,
+        controller::{self, Config},
         predicates, reflector,
         watcher::{self, watcher},
     },
@@ -50,9 +52,10 @@ use kube::{
 use live::Key;
 use metrics::Metrics;
 use std::{net::SocketAddr, sync::Arc, time::Duration};
-use tokio::sync::watch;
 use territory::{Change, Territory};
+use tokio::sync::watch;
 use triggers::Alarm;
+use turns::Turns;
 
 /// Everything that flags decide about the process.
 #[derive(Debug, Clone)]
@@ -67,6 +70,8 @@ pub struct Flags {
     pub election: Option<leases::Election>,
     /// Releases that are worked on at once; waiting ones do not count.
     pub concurrency: u16,
+    /// Bytes that loading charts, rendering and unpacking records may take up at once.
+    pub render_memory: u64,
     /// For releases.
     pub settings: Settings,
     /// For downloads.
@@ -186,6 +191,11 @@ async fn work_on(
     let (alarm, woken) = Alarm::new();
     let (repository_alarm, repositories_woken) = Alarm::new();
     let ctx = Arc::new(Context {
+        turns: {
+            let alarm = alarm.clone();
+            Turns::new(flags.concurrency, move |key| alarm.wake(key))
+        },
+        budget: Budget::new(flags.render_memory),
         alarm,
         repository_alarm,
         territory,
@@ -251,11 +261,19 @@ async fn work_on(
     };
 
     let release_controller = Controller::for_stream(release_events, releases.clone())
-        .with_config(Config::default().concurrency(flags.concurrency))
+        // How many work at once is for `Turns` to say, which is fair; the controller takes whichever it likes.
+        .with_config(Config::default().concurrency(0))
         .reconcile_on(woken)
         .graceful_shutdown_on(stopped(stop.clone()))
         .run(release::reconcile, |_, error, _| match *error {}, ctx.clone())
-        .for_each(|_| std::future::ready(()));
+        .for_each(|result| {
+            // Deleted while it waited.
+            if let Err(controller::Error::ObjectNotFound(gone)) = result {
+                let namespace = gone.namespace.clone().unwrap_or_default();
+                ctx.turns.withdraw(&Key { namespace, name: gone.name.clone() });
+            }
+            std::future::ready(())
+        });
 
     let on_listed = {
         let ctx = ctx.clone();

@@ -1,7 +1,7 @@
 //! Rendering a release: on a thread for blocking work, with the release's own eyes on the cluster.
 
 use super::{
-    charts::Loaded,
+    charts::{self, Loaded},
     context::Context,
     eyes::{self, Eyes},
     policy::Place,
@@ -92,9 +92,12 @@ pub async fn render(
     };
     // Renders are bounded by the processors: more at once would only take memory.
     let turn = turns().acquire().await.map_err(|error| Blocked::for_now(failed, error.to_string()))?;
+    // What is large waits for its turn and does not add to the others' peak.
+    let share = ctx.budget.take(charts::rendering(chart.size)).await;
     let began = Instant::now();
     let post = post_render::wanted(spec);
     let rendered = tokio::task::spawn_blocking(move || {
+        let _share = share;
         let crd_install = request.options.crd_install_hooks;
         render::render(&request).map(|mut rendered| post.apply(&mut rendered, crd_install).map(|()| rendered))
     })

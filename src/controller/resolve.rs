@@ -3,7 +3,7 @@
 use super::{
     artifact,
     catalog::Stock,
-    charts::Loaded,
+    charts::{self, Loaded},
     context::Context,
     dependencies, health,
     live::{Composed, Key, Live},
@@ -370,7 +370,10 @@ pub async fn load(
         return Ok(loaded);
     }
     let making = making.clone();
+    let size = charts::size_of(&archive.bytes);
+    let share = ctx.budget.take(charts::loading(size)).await;
     let loaded = tokio::task::spawn_blocking(move || {
+        let _share = share;
         let chart =
             chart::load::archive(&archive.bytes, &chart::load::Limits::default()).map_err(|error| error.to_string())?;
         let mut chart = with_values_files(chart, &making.values_files)?;
@@ -382,7 +385,7 @@ pub async fn load(
         }
         let chart = Arc::new(chart);
         let compiled = Arc::new(render::CompiledChart::new(chart.clone()));
-        Ok::<_, String>(Arc::new(Loaded { chart, compiled }))
+        Ok::<_, String>(Arc::new(Loaded { chart, compiled, size }))
     })
     .await;
     let failed = if repository.is_artifact() { "ArtifactFailed" } else { "ChartLoadFailed" };

@@ -40,6 +40,13 @@ pub struct Alarm<K: Resource<DynamicType = ()>> {
     queue: UnboundedSender<ObjectRef<K>>,
 }
 
+/// Clones share the queue.
+impl<K: Resource<DynamicType = ()>> Clone for Alarm<K> {
+    fn clone(&self) -> Self {
+        Self { queue: self.queue.clone() }
+    }
+}
+
 impl<K: Resource<DynamicType = ()>> Alarm<K> {
     /// An alarm and the stream that the controller listens to.
     pub fn new() -> (Self, UnboundedReceiver<ObjectRef<K>>) {

@@ -3,6 +3,7 @@
 //! Everything here must be readable by the `helm` command line and read what it wrote. It knows nothing about charts' insides
 //! or about how objects reach the cluster.
 
+pub mod budget;
 pub mod codec;
 mod error;
 pub mod parts;
@@ -10,6 +11,7 @@ pub mod record;
 pub mod storage;
 pub mod tiller;
 
+pub use budget::Budget;
 pub use codec::{Limits, decode, encode};
 pub use error::{Error, Result};
 pub use record::{ApplyMethod, ChartMetadata, HookPhase, HookRecord, Info, LastRun, RawChart, Record, Status};

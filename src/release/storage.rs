@@ -16,6 +16,7 @@ use kube::core::{ObjectMeta, PartialObjectMeta};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 
+use super::budget::{Budget, Share};
 use super::codec::{Limits, decode};
 use super::error::{Error, Result};
 use super::parts::{Fitted, fit};
@@ -78,6 +79,9 @@ impl Driver {
     }
 }
 
+/// How many bytes it takes to unpack one: twice base64, then gzip of JSON, and the record beside it.
+const UNPACKED: u64 = 8;
+
 /// The records of a namespace, as one identity sees them.
 #[derive(Clone, Debug)]
 pub struct Storage {
@@ -85,6 +89,7 @@ pub struct Storage {
     namespace: Option<String>,
     driver: Driver,
     limits: Limits,
+    budget: Option<Arc<Budget>>,
 }
 
 /// A record and the object that holds it.
@@ -214,19 +219,26 @@ impl Storage {
     /// The records in a namespace.
     #[must_use]
     pub fn new(cluster: Arc<Cluster>, namespace: impl Into<String>, driver: Driver) -> Self {
-        Self { cluster, namespace: Some(namespace.into()), driver, limits: Limits::default() }
+        Self { cluster, namespace: Some(namespace.into()), driver, limits: Limits::default(), budget: None }
     }
 
     /// The records in all namespaces: for lists, nothing can be written through it.
     #[must_use]
     pub fn everywhere(cluster: Arc<Cluster>, driver: Driver) -> Self {
-        Self { cluster, namespace: None, driver, limits: Limits::default() }
+        Self { cluster, namespace: None, driver, limits: Limits::default(), budget: None }
     }
 
     /// With other bounds for what is read.
     #[must_use]
     pub fn with_limits(mut self, limits: Limits) -> Self {
         self.limits = limits;
+        self
+    }
+
+    /// With memory that is taken while records are unpacked.
+    #[must_use]
+    pub fn with_budget(mut self, budget: Arc<Budget>) -> Self {
+        self.budget = Some(budget);
         self
     }
 
@@ -299,8 +311,10 @@ impl Storage {
     pub async fn get(&self, release: &str, revision: u32) -> Result<Stored> {
         let name = object_name(release, revision);
         let (uri, object) = (self.uri(&name), self.label(&name));
-        match self.cluster.caller().read::<Object>(Action::Get, &object, &uri, None).await {
-            Ok(object) => {
+        match self.cluster.caller().call(Action::Get, &object, Method::GET, &uri, None, None, Vec::new()).await {
+            Ok(answer) => {
+                let _share = self.unpacking(answer.body.len()).await;
+                let object: Object = crate::cluster::parse(Action::Get, &object, &answer.body)?;
                 self.open(object).map_err(|unreadable| Error::Decode(format!("{name}: {}", unreadable.reason)))
             }
             Err(error) if error.is_not_found() => Err(Error::NotFound { release: release.to_owned(), revision }),
@@ -488,7 +502,10 @@ impl Storage {
             if let Some(token) = &token {
                 let _ = write!(uri, "&continue={}", crate::cluster::escape(token));
             }
-            let page: Page<T> = self.cluster.caller().read(Action::List, &object, &uri, accept).await?;
+            let caller = self.cluster.caller();
+            let answer = caller.call(Action::List, &object, Method::GET, &uri, None, accept, Vec::new()).await?;
+            let _share = if metadata { None } else { self.unpacking(answer.body.len()).await };
+            let page: Page<T> = crate::cluster::parse(Action::List, &object, &answer.body)?;
             page.items.into_iter().flatten().for_each(&mut found);
             token = page.metadata.token.filter(|token| !token.is_empty());
             if token.is_none() {
@@ -496,6 +513,14 @@ impl Storage {
             }
         }
         Ok(())
+    }
+
+    /// Takes the memory that it takes to unpack so many bytes.
+    async fn unpacking(&self, bytes: usize) -> Option<Share> {
+        match &self.budget {
+            Some(budget) => Some(budget.take((bytes as u64).saturating_mul(UNPACKED)).await),
+            None => None,
+        }
     }
 
     async fn send(

@@ -125,7 +125,14 @@ pub async fn reconcile(release: Arc<HelmRelease>, ctx: Arc<Context>) -> Result<T
     let began = std::time::Instant::now();
     let key = Key::of(&*release);
     // Somebody else's; this replica is told when that changes.
-    let Some(_working) = ctx.territory.enter(&key) else { return Ok(Then::await_change()) };
+    let Some(_working) = ctx.territory.enter(&key) else {
+        ctx.turns.withdraw(&key);
+        return Ok(Then::await_change());
+    };
+    let turn = ctx.turns.ask(&key);
+    ctx.metrics.releases_queued.set(i64::try_from(ctx.turns.waiting()).unwrap_or(i64::MAX));
+    // It is woken when its turn has come.
+    let Some(_turn) = turn else { return Ok(Then::await_change()) };
     let cell = ctx.live.cell(&key);
     let mut live = cell.live.lock().await;
     if ctx.territory.is_shared() && !live.is_current {
@@ -461,6 +468,7 @@ impl<'a> Run<'a> {
 
     fn storage(&self, cluster: &Arc<Cluster>) -> Storage {
         Storage::new(cluster.clone(), &self.place.storage_namespace, self.ctx.settings.driver)
+            .with_budget(self.ctx.budget.clone())
     }
 
     /// The same identity with the records of the release's present place.
