@@ -6,7 +6,7 @@ use super::{
     hooks::{self, Place},
     objects::{self, Removed},
     records,
-    wait::{Standing, Waiting},
+    wait::{Changes, Standing, Waiting},
 };
 use crate::{
     cluster::{
@@ -30,7 +30,7 @@ pub struct Operation {
     /// What is waited for.
     pub waiting: Option<Waiting>,
     /// Objects of the release that changed since the last step.
-    pub changed: BTreeSet<ObjectId>,
+    pub changed: Changes,
     /// The versions of the objects as they were applied.
     pub applied: BTreeMap<ObjectId, String>,
     /// Earlier revisions that were read when the operation began. Let go of when it has to wait: they may be large.
@@ -74,7 +74,7 @@ impl Operation {
             cursor,
             deployed: Vec::new(),
             waiting: None,
-            changed: BTreeSet::new(),
+            changed: Changes::new(),
             applied: BTreeMap::new(),
             at_hand: Vec::new(),
             written: Vec::new(),
@@ -239,29 +239,26 @@ async fn hook(
     for target in &targets {
         at.watches.ensure(&at.cluster.resolve(&target.id.api_version, &target.id.kind).await?);
     }
+    let mark = hooks::run_mark(op.record(), event);
     match stage {
-        HookStage::Clear => {
-            let mark = hooks::run_mark(op.record(), event);
-            match hooks::clear(&hook, &targets, &mark, at).await? {
-                Place::Clearing(message) if overdue(op, at) => {
-                    fail(op, format!("{event} hooks failed: {message}: timed out"), at).await
-                }
-                Place::Clearing(message) => Ok(Progress::Waits { message, again: SignedDuration::from_secs(2) }),
-                Place::Free | Place::Ours | Place::Occupied => {
-                    let now = at.now;
-                    write(op, at, Step::Hook { event, index, stage: HookStage::Create }, |record| {
-                        let run = &mut record.hooks[which].last_run;
-                        run.started_at = Some(now);
-                        run.completed_at = None;
-                        run.phase = HookPhase::Running;
-                    })
-                    .await?;
-                    Ok(Progress::Moved)
-                }
+        HookStage::Clear => match hooks::clear(&hook, &targets, &mark, at).await? {
+            Place::Clearing(message) if overdue(op, at) => {
+                fail(op, format!("{event} hooks failed: {message}: timed out"), at).await
             }
-        }
+            Place::Clearing(message) => Ok(Progress::Waits { message, again: SignedDuration::from_secs(2) }),
+            Place::Free | Place::Ours | Place::Occupied => {
+                let now = at.now;
+                write(op, at, Step::Hook { event, index, stage: HookStage::Create }, |record| {
+                    let run = &mut record.hooks[which].last_run;
+                    run.started_at = Some(now);
+                    run.completed_at = None;
+                    run.phase = HookPhase::Running;
+                })
+                .await?;
+                Ok(Progress::Moved)
+            }
+        },
         HookStage::Create => {
-            let mark = hooks::run_mark(op.record(), event);
             let there = hooks::is_there(&targets, &mark, at).await?;
             if !there && let Err(error) = hooks::create(&targets, at).await {
                 if error.is_transient() && !overdue(op, at) {
@@ -272,7 +269,7 @@ async fn hook(
             note(op, at, Step::Hook { event, index, stage: HookStage::Await }).await?;
             Ok(Progress::Moved)
         }
-        HookStage::Await => match hooks::outcome(&targets, at).await? {
+        HookStage::Await => match hooks::outcome(&targets, &std::mem::take(&mut op.changed), &mark, at).await? {
             HookOutcome::Succeeded => {
                 op.output.extend(hooks::output(&hook, &targets, "hook-succeeded", at).await);
                 let now = at.now;
@@ -497,7 +494,7 @@ pub async fn awaited(record: &Record, at: &Workplace) -> Result<Waiting, Error> 
 ///
 /// # Errors
 /// If an object cannot be read.
-pub async fn is_ready(waiting: &mut Waiting, changed: &BTreeSet<ObjectId>, at: &Workplace) -> Result<bool, Error> {
+pub async fn is_ready(waiting: &mut Waiting, changed: &Changes, at: &Workplace) -> Result<bool, Error> {
     Ok(waiting.look(changed, &rules(at), at).await? == Standing::Ready)
 }
 

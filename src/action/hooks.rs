@@ -1,7 +1,7 @@
 //! One hook at a time: cleared, created, awaited, cleaned up. Each stage is written down before it begins, and the hook
 //! object carries the run it belongs to, so that after a crash it is known whether it was created.
 
-use super::{Error, Workplace, cursor::HookEvent, objects};
+use super::{Changes, Error, Workplace, cursor::HookEvent, objects};
 use crate::{
     cluster::{
         self, Apply, ObjectId, Target,
@@ -139,11 +139,23 @@ pub(crate) async fn create(targets: &[Target], at: &Workplace) -> Result<(), Err
 ///
 /// # Errors
 /// If an object cannot be read.
-pub(crate) async fn outcome(targets: &[Target], at: &Workplace) -> Result<HookOutcome, Error> {
+pub(crate) async fn outcome(
+    targets: &[Target],
+    changed: &Changes,
+    mark: &str,
+    at: &Workplace,
+) -> Result<HookOutcome, Error> {
     for target in targets {
-        let Some(live) = at.cluster.get(&target.id).await? else { continue };
-        let live = serde_json::to_value(live).unwrap_or_default();
-        match hook_outcome(&live) {
+        // What a watch told of this run's own object. It may be old, but then it says that the hook runs, and more will come.
+        let told = changed.get(&target.id).and_then(Option::as_ref);
+        let outcome = match told.filter(|live| live["metadata"]["annotations"][RUN] == mark) {
+            Some(live) => hook_outcome(live),
+            None => match at.cluster.get(&target.id).await? {
+                Some(live) => hook_outcome(&serde_json::to_value(live).unwrap_or_default()),
+                None => continue,
+            },
+        };
+        match outcome {
             HookOutcome::Succeeded => {}
             HookOutcome::Running(why) => return Ok(HookOutcome::Running(format!("{}: {why}", target.id))),
             HookOutcome::Failed(why) => return Ok(HookOutcome::Failed(format!("{}: {why}", target.id))),

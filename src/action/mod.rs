@@ -18,7 +18,7 @@ mod wait;
 pub use advance::{Operation, Outcome, Progress};
 pub use crds::{CrdPolicy, Established, install_crds};
 pub use cursor::{Action, Cursor, Holder, HookEvent, HookStage, Step};
-pub use wait::Waiting;
+pub use wait::{Changes, Waiting};
 
 use crate::{cluster, release};
 use jiff::{SignedDuration, Timestamp};

@@ -3,11 +3,11 @@
 
 use super::{Error, Workplace};
 use crate::cluster::{
-    ObjectId,
+    ObjectId, compare_versions,
     readiness::{Readiness, Rules, readiness},
 };
 use jiff::{SignedDuration, Timestamp};
-use std::collections::{BTreeMap, BTreeSet};
+use std::{cmp::Ordering, collections::BTreeMap, sync::Arc};
 
 /// How long a watch may be silent about an object before it is looked at all the same.
 const SAFETY_NET: SignedDuration = SignedDuration::from_secs(30);
@@ -20,12 +20,22 @@ const LONGEST_INQUIRY: SignedDuration = SignedDuration::from_mins(10);
 /// Objects that a message names.
 const NAMED: usize = 3;
 
+/// Objects that changed, each as it is now if the watch told that too.
+pub type Changes = BTreeMap<ObjectId, Option<Arc<serde_json::Value>>>;
+
+/// An object's version.
+fn version(live: &serde_json::Value) -> Option<&str> {
+    live["metadata"]["resourceVersion"].as_str()
+}
+
 /// What an operation waits for.
 #[derive(Debug, Default)]
 pub struct Waiting {
     /// Objects that are not ready, and why.
     unready: BTreeMap<ObjectId, String>,
     failed: BTreeMap<ObjectId, String>,
+    /// The versions in which objects were last seen: a watch may bring what is older.
+    versions: BTreeMap<ObjectId, String>,
     /// What was found behind those that are not ready: Pods, events, logs.
     causes: BTreeMap<ObjectId, String>,
     total: usize,
@@ -59,6 +69,9 @@ impl Waiting {
             None => Readiness::Missing,
         };
         self.failed.remove(id);
+        if let Some(version) = live.and_then(version) {
+            self.versions.insert(id.clone(), version.to_owned());
+        }
         match state {
             Readiness::Ready => {
                 self.unready.remove(id);
@@ -87,16 +100,19 @@ impl Waiting {
     ///
     /// # Errors
     /// If an object cannot be read.
-    pub async fn look(
-        &mut self,
-        changed: &BTreeSet<ObjectId>,
-        rules: &Rules,
-        at: &Workplace,
-    ) -> Result<Standing, Error> {
+    pub async fn look(&mut self, changed: &Changes, rules: &Rules, at: &Workplace) -> Result<Standing, Error> {
         let all = self.looked.is_none_or(|last| at.now.duration_since(last) >= SAFETY_NET);
-        let ids: Vec<ObjectId> =
-            self.unready.keys().chain(self.failed.keys()).filter(|id| all || changed.contains(*id)).cloned().collect();
+        let ids: Vec<ObjectId> = self
+            .unready
+            .keys()
+            .chain(self.failed.keys())
+            .filter(|id| all || changed.contains_key(*id))
+            .cloned()
+            .collect();
         for id in ids {
+            if !all && self.was_told(&id, changed, rules) {
+                continue;
+            }
             let live = at.cluster.get(&id).await?;
             let live = live.map(|object| serde_json::to_value(object).unwrap_or_default());
             self.saw(&id, live.as_ref(), rules);
@@ -110,6 +126,21 @@ impl Waiting {
             self.inquiry = Some((at.now + pause, (pause * 2).min(LONGEST_INQUIRY)));
         }
         Ok(self.standing())
+    }
+
+    /// Takes what the watch told of an object that changed. Whether that was enough.
+    fn was_told(&mut self, id: &ObjectId, changed: &Changes, rules: &Rules) -> bool {
+        let Some(Some(live)) = changed.get(id) else { return false };
+        let known = self.versions.get(id);
+        match known.and_then(|known| compare_versions(version(live)?, known)) {
+            // What was read, or answered to an apply, is newer.
+            Some(Ordering::Less | Ordering::Equal) => true,
+            Some(Ordering::Greater) => {
+                self.saw(id, Some(live), rules);
+                true
+            }
+            None => false,
+        }
     }
 
     /// Asks what is behind the first few that are not ready. What cannot be learned is left out.

@@ -1,16 +1,18 @@
-//! One hub of watches: metadata only, one watch a kind, of the objects that carry an origin label.
+//! One hub of watches: one watch a kind, of the objects that carry an origin label.
 //!
 //! All releases share them, so that what waits for an object costs nothing while it waits. Kept in memory is what it takes
-//! to notice that an object went away while nobody looked: its name, its version and whose it is.
+//! to notice that an object went away while nobody looked: its name, its version and whose it is. Watches are of metadata
+//! only, but for the kinds that are waited for most: what changed of these comes along, so that nobody has to ask.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use futures::{StreamExt, pin_mut};
+use futures::{Stream, StreamExt, TryStreamExt};
 use kube::Api;
 use kube::core::{DynamicObject, ObjectMeta, PartialObjectMeta};
 use kube::runtime::watcher;
+use serde_json::Value;
 use tokio::sync::mpsc;
 
 use super::client::{Cluster, jitter};
@@ -32,6 +34,13 @@ const IDLE_CHECK: Duration = Duration::from_secs(60);
 const LONGEST: Duration = Duration::from_secs(30);
 const LONGEST_DENIED: Duration = Duration::from_secs(60);
 
+/// Kinds whose status tells how far they are, and which change often while they get there.
+const TOLD_WHOLE: [(&str, &str); 4] =
+    [("apps/v1", "Deployment"), ("apps/v1", "StatefulSet"), ("apps/v1", "DaemonSet"), ("batch/v1", "Job")];
+
+/// Objects of these kinds that are listed at a time: they are large.
+const WHOLE_PAGE: u32 = 100;
+
 /// An object of a release changed or went away.
 #[derive(Clone, Debug)]
 pub struct Changed {
@@ -47,6 +56,46 @@ pub struct Changed {
     pub initial: bool,
     /// Its metadata: `generation` and `managedFields` tell who changed what.
     pub meta: Arc<ObjectMeta>,
+    /// All of it but `managedFields`, if the watch brought it.
+    pub whole: Option<Arc<Value>>,
+}
+
+/// An object as a watch brings it.
+struct Sighting {
+    meta: ObjectMeta,
+    /// The rest of it.
+    whole: Option<DynamicObject>,
+}
+
+impl From<PartialObjectMeta<DynamicObject>> for Sighting {
+    fn from(object: PartialObjectMeta<DynamicObject>) -> Self {
+        Self { meta: object.metadata, whole: None }
+    }
+}
+
+impl From<DynamicObject> for Sighting {
+    fn from(mut object: DynamicObject) -> Self {
+        let meta = object.metadata.clone();
+        object.metadata.managed_fields = None;
+        Self { meta, whole: Some(object) }
+    }
+}
+
+/// The events of a watch, whatever it is of.
+type Events = futures::stream::BoxStream<'static, watcher::Result<watcher::Event<Sighting>>>;
+
+fn events<K>(watch: impl Stream<Item = watcher::Result<watcher::Event<K>>> + Send + 'static) -> Events
+where
+    K: Into<Sighting> + 'static,
+{
+    let sighted = |event: watcher::Event<K>| match event {
+        watcher::Event::Apply(object) => watcher::Event::Apply(object.into()),
+        watcher::Event::Delete(object) => watcher::Event::Delete(object.into()),
+        watcher::Event::Init => watcher::Event::Init,
+        watcher::Event::InitApply(object) => watcher::Event::InitApply(object.into()),
+        watcher::Event::InitDone => watcher::Event::InitDone,
+    };
+    watch.map_ok(sighted).boxed()
 }
 
 /// Which objects to watch.
@@ -199,6 +248,17 @@ impl Hub {
         self.kinds.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    fn api<K>(&self, resource: &Resource) -> Api<K>
+    where
+        K: kube::Resource<DynamicType = kube::api::ApiResource, Scope = kube::core::DynamicResourceScope>,
+    {
+        let client = self.cluster.client.clone();
+        match &self.selection.namespace {
+            Some(namespace) if resource.namespaced => Api::namespaced_with(client, namespace, &resource.api),
+            _ => Api::all_with(client, &resource.api),
+        }
+    }
+
     fn set_state(&self, kind: &Kind, state: WatchState) {
         if let Some(watch) = self.lock().get_mut(kind)
             && watch.state != state
@@ -214,14 +274,13 @@ impl Hub {
 /// Watches one kind until it is idle, the kind is gone or nobody listens.
 async fn follow(hub: Arc<Hub>, resource: Resource, known: Known) {
     let kind = (resource.api.api_version.clone(), resource.api.kind.clone());
-    let client = hub.cluster.client.clone();
-    let api: Api<PartialObjectMeta<DynamicObject>> = match &hub.selection.namespace {
-        Some(namespace) if resource.namespaced => Api::namespaced_with(client, namespace, &resource.api),
-        _ => Api::all_with(client, &resource.api),
-    };
     let config = watcher::Config::default().labels(&hub.selection.labels).any_semantic();
-    let events = watcher(api, config);
-    pin_mut!(events);
+    let whole = TOLD_WHOLE.contains(&(kind.0.as_str(), kind.1.as_str()));
+    let mut events = if whole {
+        events(watcher(hub.api::<DynamicObject>(&resource), config.page_size(WHOLE_PAGE)))
+    } else {
+        events(watcher(hub.api::<PartialObjectMeta<DynamicObject>>(&resource), config))
+    };
     let mut index = Index { kind: kind.clone(), manager: hub.manager.clone(), known, listed: None };
     let mut idle = tokio::time::interval(IDLE_CHECK);
     let mut failures = 0_u32;
@@ -321,7 +380,7 @@ impl Index {
         self.known.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn take(&mut self, event: watcher::Event<PartialObjectMeta<DynamicObject>>) -> Vec<Changed> {
+    fn take(&mut self, event: watcher::Event<Sighting>) -> Vec<Changed> {
         match event {
             watcher::Event::Init => {
                 self.listed = Some(HashSet::new());
@@ -329,9 +388,10 @@ impl Index {
             }
             watcher::Event::InitApply(object) => {
                 if let Some(listed) = &mut self.listed {
-                    listed.insert(key(&object.metadata));
+                    listed.insert(key(&object.meta));
                 }
-                self.seen(object.metadata, true)
+                // What is listed is much at a time, and nobody may be waiting for it.
+                self.seen(object.meta, None, true)
             }
             watcher::Event::InitDone => {
                 // What was known and is not listed went away while nobody looked.
@@ -340,16 +400,16 @@ impl Index {
                 lost.sort_unstable();
                 lost.into_iter().filter_map(|key| self.lost(key)).collect()
             }
-            watcher::Event::Apply(object) => self.seen(object.metadata, false),
+            watcher::Event::Apply(object) => self.seen(object.meta, object.whole, false),
             watcher::Event::Delete(object) => {
-                let known = self.known().remove(&key(&object.metadata));
-                let release = known.and_then(|known| known.release).or_else(|| Origin::of(&object.metadata));
-                vec![self.changed(object.metadata, release, true, false)]
+                let known = self.known().remove(&key(&object.meta));
+                let release = known.and_then(|known| known.release).or_else(|| Origin::of(&object.meta));
+                vec![self.changed(object.meta, release, true, false)]
             }
         }
     }
 
-    fn seen(&mut self, meta: ObjectMeta, initial: bool) -> Vec<Changed> {
+    fn seen(&mut self, meta: ObjectMeta, whole: Option<DynamicObject>, initial: bool) -> Vec<Changed> {
         let release = Origin::of(&meta);
         let resource_version = meta.resource_version.clone().unwrap_or_default();
         let shape = shape(&meta, &self.manager);
@@ -358,9 +418,12 @@ impl Index {
         match before {
             // Listed anew and as it was.
             Some(before) if before.resource_version == resource_version => Vec::new(),
-            // Known and different: it changed while the watch was broken.
-            Some(_) => vec![self.changed(meta, release, false, false)],
-            None => vec![self.changed(meta, release, false, initial)],
+            before => {
+                // Known and different: it changed while the watch was broken.
+                let mut change = self.changed(meta, release, false, initial && before.is_none());
+                change.whole = whole.and_then(|whole| serde_json::to_value(whole).ok()).map(Arc::new);
+                vec![change]
+            }
         }
     }
 
@@ -392,6 +455,7 @@ impl Index {
             deleted,
             initial,
             meta: Arc::new(meta),
+            whole: None,
         }
     }
 }
@@ -407,13 +471,15 @@ mod tests {
     use serde_json::json;
     use watcher::Event;
 
-    fn object(name: &str, version: &str) -> PartialObjectMeta<DynamicObject> {
-        serde_json::from_value(json!({"metadata": {"name": name, "namespace": "shop", "resourceVersion": version,
+    fn object(name: &str, version: &str) -> Sighting {
+        let object: PartialObjectMeta<DynamicObject> =
+            serde_json::from_value(json!({"metadata": {"name": name, "namespace": "shop", "resourceVersion": version,
             "labels": {"pintle.dev/name": "web", "pintle.dev/namespace": "apps"}}}))
-        .unwrap()
+            .unwrap();
+        object.into()
     }
 
-    fn check(events: Vec<Event<PartialObjectMeta<DynamicObject>>>, expect: &[&str]) {
+    fn check(events: Vec<Event<Sighting>>, expect: &[&str]) {
         let mut index = Index {
             kind: ("v1".into(), "Secret".into()),
             manager: "helm".into(),

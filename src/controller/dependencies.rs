@@ -62,6 +62,43 @@ pub fn helm_release(dependency: &Dependency, own: &str) -> Option<Key> {
     is_ours.then(|| Key { namespace: namespace.to_owned(), name: dependency.name.clone() })
 }
 
+/// Which HelmReleases depend on which, and which of them wait for themselves, as each of them says: whom a change of one may
+/// concern need not be looked for among all.
+#[derive(Default)]
+pub struct Dependents {
+    awaits: HashMap<Key, Vec<Key>>,
+    of: HashMap<Key, BTreeSet<Key>>,
+    in_cycle: BTreeSet<Key>,
+}
+
+impl Dependents {
+    /// A HelmRelease depends on these, and waits for itself or not. Gives who depends on it and whoever waits for itself.
+    pub fn stands(&mut self, key: &Key, awaits: Vec<Key>, in_cycle: bool) -> Vec<Key> {
+        if self.awaits.get(key).map_or(&[][..], Vec::as_slice) != awaits {
+            for former in self.awaits.remove(key).unwrap_or_default() {
+                if let Some(dependents) = self.of.get_mut(&former) {
+                    dependents.remove(key);
+                    if dependents.is_empty() {
+                        self.of.remove(&former);
+                    }
+                }
+            }
+            for awaited in &awaits {
+                self.of.entry(awaited.clone()).or_default().insert(key.clone());
+            }
+            if !awaits.is_empty() {
+                self.awaits.insert(key.clone(), awaits);
+            }
+        }
+        if in_cycle {
+            self.in_cycle.insert(key.clone());
+        } else {
+            self.in_cycle.remove(key);
+        }
+        self.of.get(key).into_iter().flatten().chain(&self.in_cycle).cloned().collect()
+    }
+}
+
 /// Whether everything is ready that a release depends on. Costs no request as long as nothing changes. `provider` is the object
 /// that its chart comes from, which is watched like those.
 ///
@@ -276,6 +313,12 @@ fn describe(cycle: &[Key]) -> String {
     format!("HelmReleases wait for each other: {}: take one out of spec.dependsOn", names.join(" → "))
 }
 
+/// Whether a release says that it waits for itself.
+pub fn is_in_cycle(release: &HelmRelease) -> bool {
+    let ready = release.status.as_ref().and_then(|s| conditions::find(&s.conditions, conditions::READY));
+    ready.is_some_and(|c| c.reason == CYCLE)
+}
+
 /// Whether a release says that it waits for itself, by way of this one.
 pub fn is_in_cycle_with(release: &HelmRelease, other: &Key) -> bool {
     let ready = release.status.as_ref().and_then(|s| conditions::find(&s.conditions, conditions::READY));
@@ -321,6 +364,26 @@ mod tests {
             let text = found.map(|way| way.iter().map(name).collect::<Vec<_>>().join(" → "));
             assert_eq!(text.as_deref(), expect, "{start}");
         }
+    }
+
+    #[test]
+    fn dependents_are_found_as_long_as_they_say_so() {
+        let mut dependents = Dependents::default();
+        let mut stands = |name: &str, awaits: &[&str], in_cycle: bool| {
+            let awaits = awaits.iter().map(|name| key(name)).collect();
+            let told = dependents.stands(&key(name), awaits, in_cycle);
+            told.into_iter().map(|key| key.name).collect::<Vec<_>>().join(" ")
+        };
+        assert_eq!(stands("a", &[], false), "");
+        assert_eq!(stands("b", &["a", "c"], false), "");
+        assert_eq!(stands("c", &["a"], false), "b");
+        assert_eq!(stands("a", &[], false), "b c");
+        assert_eq!(stands("b", &["c"], true), "b");
+        assert_eq!(stands("a", &[], false), "c b");
+        assert_eq!(stands("c", &[], false), "b b");
+        assert_eq!(stands("b", &[], false), "");
+        assert_eq!(stands("a", &[], false), "");
+        assert!(dependents.of.is_empty() && dependents.awaits.is_empty() && dependents.in_cycle.is_empty());
     }
 
     #[test]

@@ -2,18 +2,25 @@
 //! here so that an unchanged release costs no request, and a waiting one only those that its objects' changes call for.
 
 use super::{
-    artifact::Provider, dependencies::Dependencies, drift::Watchfulness, plan::Revision, policy::Place, remote::Remote,
+    dependencies::{Dependencies, Dependents},
+    drift::Watchfulness,
+    plan::Revision,
+    policy::Place,
+    recorded::Recorded,
+    remote::Remote,
 };
+use crate::crd::{HelmRelease, HelmReleaseStatus};
 use crate::{
-    action::{Operation, Waiting},
+    action::{Changes, Operation, Waiting},
     cluster::{
-        ObjectId,
+        ObjectId, compare_versions,
         ownership::{Origin, label_value},
     },
 };
 use jiff::Timestamp;
 use kube::ResourceExt;
 use std::{
+    cmp::Ordering,
     collections::{BTreeSet, HashMap},
     sync::{Arc, Mutex, PoisonError},
     time::Instant,
@@ -35,22 +42,11 @@ impl Key {
     }
 }
 
-/// A record where the operator keeps none: in the other kind of object, or Tiller's.
-#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct Elsewhere {
-    /// Its namespace.
-    pub namespace: String,
-    /// Name of the release.
-    pub release: String,
-    /// Name of the object.
-    pub object: String,
-}
-
 /// What watches have told since the last reconcile.
 #[derive(Debug, Default)]
 pub struct Signals {
     /// Objects of the release that changed.
-    pub changed: BTreeSet<ObjectId>,
+    pub changed: Changes,
     /// Those of them that are gone.
     pub gone: BTreeSet<ObjectId>,
     /// Records of the release that were written, not necessarily by us: by name the resourceVersion, and whether it is gone.
@@ -115,7 +111,23 @@ pub struct Late {
     /// What is not ready.
     pub waiting: Waiting,
     /// What changed since the last look.
-    pub changed: BTreeSet<ObjectId>,
+    pub changed: Changes,
+}
+
+/// A status that was written.
+pub struct Written {
+    /// What it says.
+    pub status: serde_json::Value,
+    /// The version of the HelmRelease that has it.
+    pub resource_version: Option<String>,
+}
+
+impl Written {
+    /// Whether a HelmRelease of this version has it.
+    pub fn is_in(&self, release: &HelmRelease) -> bool {
+        let versions = self.resource_version.as_deref().zip(release.metadata.resource_version.as_deref());
+        versions.and_then(|(written, seen)| compare_versions(seen, written)).is_some_and(Ordering::is_ge)
+    }
 }
 
 /// What one reconcile leaves for the next.
@@ -129,8 +141,10 @@ pub struct Live {
     pub place: Option<Place>,
     /// The recorded revisions, newest first; nothing if they have to be read.
     pub history: Option<Vec<Summary>>,
-    /// How often a release without records was put off because nobody knows yet whether there are some elsewhere.
-    pub looks: u32,
+    /// The history is what watches and the status of the HelmRelease tell. It is enough to see that nothing is to be done.
+    pub glimpsed: bool,
+    /// A write came too late: what watches tell may be old.
+    pub unsure: bool,
     /// The highest revision whose record could not be read when they were; 0 if all could.
     pub taken: u32,
     /// The values.
@@ -143,8 +157,12 @@ pub struct Live {
     pub forced: bool,
     /// Failures were forgotten on request in this reconcile.
     pub reset: bool,
-    /// The status as it was last written, so that it is written only if it changes.
-    pub status: Option<serde_json::Value>,
+    /// The status as it was last written, so that it is written only if it changes; nothing once the watch has brought it back.
+    pub status: Option<Written>,
+    /// What is to be written next, if that was put off or failed.
+    pub unwritten: Option<HelmReleaseStatus>,
+    /// When an operation began or its status was written: while it waits, it is not told of again at once.
+    pub told: Option<Instant>,
     /// What a revision that failed for its objects' sake still lacks, and which of these changed since the last look.
     pub late: Option<Late>,
     /// Objects of the deployed revision, for the inventory.
@@ -201,26 +219,34 @@ impl Cell {
 #[derive(Default)]
 pub struct Releases {
     inner: Mutex<Inner>,
+    /// Which records there are.
+    pub recorded: Recorded,
 }
 
 #[derive(Default)]
 struct Inner {
     cells: HashMap<Key, Arc<Cell>>,
+    /// By what each release is found.
+    tracks: HashMap<Key, Tracks>,
     /// Cluster (the own one has an empty name), storage namespace and release name → HelmRelease.
-    records: HashMap<(String, String, String), Key>,
+    records: HashMap<Home, Key>,
     /// (kind, namespace, name) of a ConfigMap or Secret → HelmReleases that take values from it.
     values: HashMap<(&'static str, String, String), ValuesSource>,
     /// Object → HelmReleases that depend on it.
     dependencies: HashMap<ObjectId, BTreeSet<Key>>,
-    others: Others,
+    dependents: Dependents,
 }
 
-/// Records that are kept elsewhere, as far as a watch has told.
+/// Cluster, storage namespace and name of a release.
+type Home = (String, String, String);
+
+/// By what a release is found.
 #[derive(Default)]
-struct Others {
-    records: BTreeSet<Elsewhere>,
-    /// The kinds of which a watch has told all that there are.
-    listed: BTreeSet<&'static str>,
+struct Tracks {
+    home: Option<Home>,
+    /// Kind and name of what it takes values from.
+    values: Vec<(&'static str, String)>,
+    dependencies: Vec<ObjectId>,
 }
 
 #[derive(Default)]
@@ -228,6 +254,21 @@ struct ValuesSource {
     holders: BTreeSet<Key>,
     /// The version that was last heard of: a watch that begins anew tells everything again.
     version: String,
+}
+
+impl Inner {
+    /// A release takes no values from these any more.
+    fn leave<'a>(&mut self, key: &Key, sources: impl Iterator<Item = &'a (&'static str, String)>) {
+        for (kind, name) in sources {
+            let place = (*kind, key.namespace.clone(), name.clone());
+            if let Some(source) = self.values.get_mut(&place) {
+                source.holders.remove(key);
+                if source.holders.is_empty() {
+                    self.values.remove(&place);
+                }
+            }
+        }
+    }
 }
 
 impl Releases {
@@ -259,38 +300,57 @@ impl Releases {
         (home, storage_namespace, release): (&str, &str, &str),
         values: &[(&'static str, String)],
     ) {
+        let home = (home.to_owned(), storage_namespace.to_owned(), release.to_owned());
         let mut inner = self.inner();
-        inner.records.retain(|_, holder| holder != key);
-        inner.records.insert((home.to_owned(), storage_namespace.to_owned(), release.to_owned()), key.clone());
-        inner.values.retain(|(kind, namespace, name), source| {
-            if *namespace != key.namespace || !values.iter().any(|(k, n)| k == kind && n == name) {
-                source.holders.remove(key);
+        let inner = &mut *inner;
+        let tracks = inner.tracks.entry(key.clone()).or_default();
+        if tracks.home.as_ref() != Some(&home) {
+            let former = tracks.home.replace(home.clone());
+            if let Some(former) = former.filter(|former| inner.records.get(former) == Some(key)) {
+                inner.records.remove(&former);
             }
-            !source.holders.is_empty()
-        });
-        for (kind, name) in values {
-            let source = inner.values.entry((kind, key.namespace.clone(), name.clone())).or_default();
-            source.holders.insert(key.clone());
+        }
+        // Another release may have claimed the name in between.
+        inner.records.insert(home, key.clone());
+        if tracks.values != values {
+            let former = std::mem::replace(&mut tracks.values, values.to_vec());
+            inner.leave(key, former.iter().filter(|source| !values.contains(source)));
+            for (kind, name) in values {
+                let source = inner.values.entry((kind, key.namespace.clone(), name.clone())).or_default();
+                source.holders.insert(key.clone());
+            }
         }
     }
 
     /// Says on which objects a release depends; gives those on which none does any more.
     pub fn depends(&self, key: &Key, objects: &[ObjectId]) -> Vec<ObjectId> {
         let mut inner = self.inner();
+        let inner = &mut *inner;
+        let tracks = inner.tracks.entry(key.clone()).or_default();
+        if tracks.dependencies == objects {
+            return Vec::new();
+        }
+        let former = std::mem::replace(&mut tracks.dependencies, objects.to_vec());
         for object in objects {
             inner.dependencies.entry(object.clone()).or_default().insert(key.clone());
         }
         let mut lost = Vec::new();
-        inner.dependencies.retain(|object, holders| {
-            if !objects.contains(object) {
+        for object in former.into_iter().filter(|object| !objects.contains(object)) {
+            if let Some(holders) = inner.dependencies.get_mut(&object) {
                 holders.remove(key);
+                if holders.is_empty() {
+                    inner.dependencies.remove(&object);
+                    lost.push(object);
+                }
             }
-            if holders.is_empty() {
-                lost.push(object.clone());
-            }
-            !holders.is_empty()
-        });
+        }
         lost
+    }
+
+    /// A HelmRelease is as it says: it depends on `awaits`, and waits for itself or not. Gives those to whom that may matter: who
+    /// depends on it, and whoever waits for itself.
+    pub fn stands(&self, key: &Key, awaits: Vec<Key>, in_cycle: bool) -> Vec<Key> {
+        self.inner().dependents.stands(key, awaits, in_cycle)
     }
 
     /// Who depends on this object.
@@ -298,38 +358,17 @@ impl Releases {
         self.inner().dependencies.get(object).into_iter().flatten().cloned().collect()
     }
 
-    /// A record was seen elsewhere, or is gone from there.
-    pub fn note_elsewhere(&self, record: Elsewhere, gone: bool) {
-        let others = &mut self.inner().others.records;
-        if gone {
-            others.remove(&record);
-        } else {
-            others.insert(record);
-        }
-    }
-
-    /// All records of a kind that are elsewhere have been told of.
-    pub fn listed_elsewhere(&self, kind: &'static str) {
-        self.inner().others.listed.insert(kind);
-    }
-
-    /// Whether there are records of a release elsewhere in its namespace; nothing before that is known.
-    pub fn is_elsewhere(&self, namespace: &str, release: &str) -> Option<bool> {
-        let inner = self.inner();
-        let found = inner.others.records.iter().any(|r| r.namespace == namespace && r.release == release);
-        // Secrets and ConfigMaps.
-        (found || inner.others.listed.len() == 2).then_some(found)
-    }
-
     /// Forgets a release.
     pub fn forget(&self, key: &Key) {
         let mut inner = self.inner();
         inner.cells.remove(key);
-        inner.records.retain(|_, holder| holder != key);
-        inner.values.retain(|_, source| {
-            source.holders.remove(key);
-            !source.holders.is_empty()
-        });
+        let Some(tracks) = inner.tracks.remove(key) else { return };
+        if let Some(home) = tracks.home
+            && inner.records.get(&home) == Some(key)
+        {
+            inner.records.remove(&home);
+        }
+        inner.leave(key, tracks.values.iter());
     }
 
     /// The release that an object's labels lead to. Long names are shortened in labels.

@@ -20,6 +20,7 @@ pub mod plan;
 pub mod policy;
 pub mod post_render;
 pub mod proposal;
+pub mod recorded;
 pub mod release;
 pub mod remote;
 pub mod render_release;

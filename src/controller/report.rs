@@ -2,7 +2,7 @@
 
 use super::{
     context::Context,
-    live::{Live, Summary},
+    live::{Live, Summary, Written},
     plan::Failures,
     post_render,
 };
@@ -22,7 +22,7 @@ use kube::{
     Api,
     api::{Patch, PatchParams},
 };
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, time::Instant};
 
 /// Snapshots that the status holds at most.
 const SNAPSHOTS: usize = 10;
@@ -36,15 +36,12 @@ pub struct Report {
 }
 
 impl Report {
-    /// Begins with the status as it was last written.
-    pub fn new(release: &HelmRelease, live: &Live, now: Timestamp) -> Self {
+    /// Begins with the status as it was last written, or was to be.
+    pub fn new(release: &HelmRelease, live: &mut Live, now: Timestamp) -> Self {
         // What we wrote last may be newer than what the watch has brought.
-        let status = live
-            .status
-            .as_ref()
-            .and_then(|written| serde_json::from_value(written.clone()).ok())
-            .or_else(|| release.status.clone())
-            .unwrap_or_default();
+        live.status.take_if(|written| written.is_in(release));
+        let written = live.status.as_ref().and_then(|written| serde_json::from_value(written.status.clone()).ok());
+        let status = live.unwritten.take().or(written).or_else(|| release.status.clone()).unwrap_or_default();
         Self { status, generation: release.metadata.generation.unwrap_or_default(), now: Time(now) }
     }
 
@@ -153,18 +150,18 @@ impl Report {
         self.status.revision = good.map(|s| i64::from(s.revision.version));
         self.status.chart = good.map(|s| format!("{}@{}", s.chart_name, s.chart_version));
         self.status.history = revisions.iter().take(SNAPSHOTS).map(|s| snapshot(release, namespace, s)).collect();
+        self.status.record_version = revisions.first().map(|s| s.resource_version.clone());
     }
 
-    /// The objects of the deployed revision.
+    /// The objects of the deployed revision, in the order in which they are applied.
     pub fn inventory(&mut self, objects: &[ObjectId]) {
-        let mut entries: Vec<InventoryEntry> = objects
+        let entries: Vec<InventoryEntry> = objects
             .iter()
             .map(|id| InventoryEntry {
                 id: format!("{}_{}_{}_{}", id.namespace.as_deref().unwrap_or_default(), id.name, id.group(), id.kind),
                 v: id.api_version.rsplit('/').next().unwrap_or_default().to_owned(),
             })
             .collect();
-        entries.sort();
         self.status.inventory = (!entries.is_empty()).then_some(Inventory { entries });
     }
 
@@ -174,23 +171,30 @@ impl Report {
     /// If the API server refuses.
     pub async fn write(&self, release: &HelmRelease, live: &mut Live, ctx: &Context) -> Result<(), kube::Error> {
         let status = serde_json::to_value(&self.status).unwrap_or_default();
-        let known = live.status.clone().or_else(|| release.status.as_ref().and_then(|s| serde_json::to_value(s).ok()));
-        if known.as_ref() == Some(&status) {
+        let same = match &live.status {
+            Some(written) => written.status == status,
+            None => release.status.as_ref().and_then(|s| serde_json::to_value(s).ok()).as_ref() == Some(&status),
+        };
+        if same {
             return Ok(());
         }
+        live.unwritten = Some(self.status.clone());
         let (namespace, name) = (
             release.metadata.namespace.as_deref().unwrap_or_default(),
             release.metadata.name.as_deref().unwrap_or_default(),
         );
         let api: Api<HelmRelease> = Api::namespaced(ctx.cluster.client.clone(), namespace);
         let patch = serde_json::json!({ "status": status });
-        match api.patch_status(name, &PatchParams::apply("pintle"), &Patch::Merge(&patch)).await {
-            Ok(_) => {}
+        let resource_version = match api.patch_status(name, &PatchParams::apply("pintle"), &Patch::Merge(&patch)).await
+        {
+            Ok(written) => written.metadata.resource_version,
             // Deleted in between: nobody is left to be told.
-            Err(kube::Error::Api(error)) if error.code == 404 => {}
+            Err(kube::Error::Api(error)) if error.code == 404 => None,
             Err(error) => return Err(error),
-        }
-        live.status = Some(status);
+        };
+        live.unwritten = None;
+        live.told = Some(Instant::now());
+        live.status = Some(Written { status, resource_version });
         Ok(())
     }
 }

@@ -5,12 +5,14 @@ use super::{
     artifact,
     context::Context,
     dependencies,
-    live::{Elsewhere, Key},
+    live::Key,
+    recorded::{Elsewhere, Trace},
 };
 use crate::{
+    action::cursor::ANNOTATION,
     cluster::{Changed, ObjectId},
     crd::{HelmRelease, HelmRepository, conditions},
-    release::Driver,
+    release::{Driver, Status},
 };
 use futures::{
     TryStreamExt,
@@ -86,13 +88,22 @@ pub fn release_changed(ctx: &Context, changed: &HelmRelease) {
         s.observed_generation == changed.metadata.generation && conditions::is_true(&s.conditions, conditions::READY)
     });
     let about = Key::of(changed);
-    for release in ctx.releases.state() {
-        let own = release.namespace().unwrap_or_default();
+    if let Some(cell) = ctx.live.existing(&about) {
+        // A reconcile that is under way looks by itself.
+        if let Ok(mut live) = cell.live.try_lock() {
+            live.status.take_if(|written| written.is_in(changed));
+        }
+    }
+    let exists = ctx.releases.get(&ObjectRef::from_obj(changed)).is_some();
+    let awaits = changed.spec.depends_on.iter().filter(|_| exists);
+    let awaits = awaits.filter_map(|d| dependencies::helm_release(d, &about.namespace)).collect();
+    for key in ctx.live.stands(&about, awaits, exists && dependencies::is_in_cycle(changed)) {
+        let Some(release) = ctx.releases.get(&ObjectRef::new(&key.name).within(&key.namespace)) else { continue };
+        let own = key.namespace.clone();
         let depends = release.spec.depends_on.iter().any(|d| {
             let meant = dependencies::helm_release(d, &own).as_ref() == Some(&about);
             meant && (ready || d.ready_expr.is_some())
         });
-        let key = Key { namespace: own, name: release.name_any() };
         // Whoever waits for itself by way of this one looks whether that is still so.
         if (depends && waits(&release)) || dependencies::is_in_cycle_with(&release, &about) {
             ctx.alarm.wake(&key);
@@ -138,7 +149,7 @@ pub async fn objects(ctx: Arc<Context>, mut changes: mpsc::Receiver<Changed>) {
                 if change.deleted {
                     signals.gone.insert(change.object.clone());
                 }
-                signals.changed.insert(change.object);
+                signals.changed.insert(change.object, change.whole);
             });
             ctx.alarm.wake(&key);
         }
@@ -148,15 +159,15 @@ pub async fn objects(ctx: Arc<Context>, mut changes: mpsc::Receiver<Changed>) {
 /// Secrets: records of releases, and sources of values.
 pub async fn secrets(ctx: Arc<Context>, client: Client) {
     let api = Api::<PartialObjectMeta<Secret>>::all(client);
-    let tell = |secret: &PartialObjectMeta<Secret>, gone| changed(secret, "Secret", gone, &ctx);
-    follow(api, "Secret", watcher::Config::default(), tell, || listed("Secret", &ctx)).await;
+    let tell = |secret: &PartialObjectMeta<Secret>, told| changed(secret, "Secret", told, &ctx);
+    follow(api, "Secret", watcher::Config::default(), tell, |done| listing("Secret", done, &ctx)).await;
 }
 
 /// ConfigMaps: sources of values, and records of releases if they are kept there.
 pub async fn config_maps(ctx: Arc<Context>, client: Client) {
     let api = Api::<PartialObjectMeta<ConfigMap>>::all(client);
-    let tell = |map: &PartialObjectMeta<ConfigMap>, gone| changed(map, "ConfigMap", gone, &ctx);
-    follow(api, "ConfigMap", watcher::Config::default(), tell, || listed("ConfigMap", &ctx)).await;
+    let tell = |map: &PartialObjectMeta<ConfigMap>, told| changed(map, "ConfigMap", told, &ctx);
+    follow(api, "ConfigMap", watcher::Config::default(), tell, |done| listing("ConfigMap", done, &ctx)).await;
 }
 
 /// Records in another cluster.
@@ -165,11 +176,11 @@ pub async fn remote_records(ctx: Arc<Context>, client: Client, home: String) {
     match ctx.settings.driver {
         Driver::Secret => {
             let api = Api::<PartialObjectMeta<Secret>>::all(client);
-            follow(api, "Secret", config, |record, gone| record_changed(record, gone, &home, &ctx), || {}).await;
+            follow(api, "Secret", config, |record, told| record_changed(record, told, &home, &ctx), |_| {}).await;
         }
         Driver::ConfigMap => {
             let api = Api::<PartialObjectMeta<ConfigMap>>::all(client);
-            follow(api, "ConfigMap", config, |record, gone| record_changed(record, gone, &home, &ctx), || {}).await;
+            follow(api, "ConfigMap", config, |record, told| record_changed(record, told, &home, &ctx), |_| {}).await;
         }
     }
 }
@@ -178,20 +189,24 @@ async fn follow<K>(
     api: Api<PartialObjectMeta<K>>,
     kind: &'static str,
     config: watcher::Config,
-    changed: impl Fn(&PartialObjectMeta<K>, bool),
-    listed: impl Fn(),
+    changed: impl Fn(&PartialObjectMeta<K>, Told),
+    listing: impl Fn(bool),
 ) where
     K: Clone + std::fmt::Debug + Send + 'static,
     PartialObjectMeta<K>: Resource<DynamicType = ()> + serde::de::DeserializeOwned,
 {
     let mut events = std::pin::pin!(watcher(api, config.any_semantic()).default_backoff());
     loop {
-        let (object, gone) = match events.try_next().await {
-            Ok(Some(watcher::Event::Apply(object) | watcher::Event::InitApply(object))) => (object, false),
-            Ok(Some(watcher::Event::Delete(object))) => (object, true),
-            Ok(Some(watcher::Event::Init)) => continue,
+        let (object, told) = match events.try_next().await {
+            Ok(Some(watcher::Event::Apply(object))) => (object, Told::Changed),
+            Ok(Some(watcher::Event::InitApply(object))) => (object, Told::Listed),
+            Ok(Some(watcher::Event::Delete(object))) => (object, Told::Gone),
+            Ok(Some(watcher::Event::Init)) => {
+                listing(false);
+                continue;
+            }
             Ok(Some(watcher::Event::InitDone)) => {
-                listed();
+                listing(true);
                 continue;
             }
             Ok(None) => return,
@@ -200,34 +215,67 @@ async fn follow<K>(
                 continue;
             }
         };
-        changed(&object, gone);
+        changed(&object, told);
     }
 }
 
+/// What a watch says of an object.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Told {
+    /// It is there, as all that are listed when a watch begins.
+    Listed,
+    Changed,
+    Gone,
+}
+
 /// A record, or what looks like one, of the cluster that is called `home`.
-fn record_changed(object: &impl ResourceExt, gone: bool, home: &str, ctx: &Context) {
+fn record_changed(object: &impl ResourceExt, told: Told, home: &str, ctx: &Context) {
     let labels = object.labels();
-    if labels.get(RECORD_OWNER.0).is_some_and(|owner| owner == RECORD_OWNER.1)
-        && let Some(release) = labels.get("name")
-        && let Some(key) = ctx.live.by_record(home, &object.namespace().unwrap_or_default(), release)
+    let is_record = labels.get(RECORD_OWNER.0).is_some_and(|owner| owner == RECORD_OWNER.1);
+    let Some(release) = labels.get("name").filter(|_| is_record) else { return };
+    let namespace = object.namespace().unwrap_or_default();
+    let resource_version = object.resource_version().unwrap_or_default();
+    if home.is_empty()
+        && let Some(revision) = labels.get("version").and_then(|version| version.parse().ok())
+    {
+        let recorded = &ctx.live.recorded;
+        if told == Told::Gone {
+            recorded.is_gone(&namespace, release, revision);
+        } else {
+            let cursor = object.annotations().get(ANNOTATION).filter(|_| told == Told::Listed);
+            let trace = Trace {
+                revision,
+                status: Status::from_word(labels.get("status").map_or("", String::as_str)),
+                resource_version: resource_version.clone(),
+                cursor: cursor.map(|text| text.as_str().into()),
+            };
+            recorded.is_there(&namespace, release, trace);
+        }
+    }
+    if let Some(key) = ctx.live.by_record(home, &namespace, release)
         && let Some(cell) = ctx.live.existing(&key)
     {
         cell.signal(|signals| {
-            signals.records.insert(object.name_any(), (object.resource_version().unwrap_or_default(), gone));
+            signals.records.insert(object.name_any(), (resource_version, told == Told::Gone));
         });
         ctx.alarm.wake(&key);
     }
 }
 
-/// Everything of a kind was told of.
-fn listed(kind: &'static str, ctx: &Context) {
-    ctx.live.listed_elsewhere(kind);
+/// Everything of a kind is being told of, or was.
+fn listing(kind: &'static str, done: bool, ctx: &Context) {
+    if done {
+        ctx.live.recorded.listed(kind);
+    } else {
+        ctx.live.recorded.begins(kind, kind == ctx.settings.driver.kind());
+    }
 }
 
-fn changed(object: &impl ResourceExt, kind: &'static str, gone: bool, ctx: &Context) {
+fn changed(object: &impl ResourceExt, kind: &'static str, told: Told, ctx: &Context) {
+    let gone = told == Told::Gone;
     let own = kind == ctx.settings.driver.kind();
     if own {
-        record_changed(object, gone, "", ctx);
+        record_changed(object, told, "", ctx);
     }
     let of = |(key, owner): (&str, &str), name: &str| {
         object.labels().get(key).filter(|is| *is == owner).and_then(|_| object.labels().get(name))
@@ -235,7 +283,7 @@ fn changed(object: &impl ResourceExt, kind: &'static str, gone: bool, ctx: &Cont
     if let Some(release) = of(RECORD_OWNER, "name").filter(|_| !own).or_else(|| of(TILLERS, "NAME")) {
         let namespace = object.namespace().unwrap_or_default();
         let record = Elsewhere { namespace, release: release.clone(), object: object.name_any() };
-        ctx.live.note_elsewhere(record, gone);
+        ctx.live.recorded.note_elsewhere(record, gone);
     }
     let namespace = object.namespace().unwrap_or_default();
     let name = object.name_any();

@@ -30,6 +30,8 @@ pub struct HelmReleaseStatus {
     pub storage_namespace: Option<String>,
     /// The release's revisions, newest first.
     pub history: Vec<Snapshot>,
+    /// The resourceVersion of the newest revision's record that the history tells of.
+    pub record_version: Option<String>,
     /// The objects of the release as last applied.
     pub inventory: Option<Inventory>,
     /// What would be done, if `spec.mode` is Plan and something is to be done.

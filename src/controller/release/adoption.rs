@@ -1,7 +1,7 @@
 //! Records of before: in the other kind of object, by `helm` with another `HELM_DRIVER` or an operator with another
 //! `--storage-driver`; and those of Tiller, Helm 2's server. They are copied, so that the release goes on where it was.
 
-use super::{Run, Trouble};
+use super::{Run, Trouble, glimpse::TILLERS};
 use crate::{
     action::objects,
     cluster::Class,
@@ -12,10 +12,6 @@ use crate::{
 const COPIED: &str = "pintle.dev/copied-to";
 /// The same while the copies are being made: an interrupted copy is taken up again.
 const COPYING: &str = "copying";
-/// Where Tiller kept its records, unless it was told otherwise.
-const TILLERS: &str = "kube-system";
-/// How often a release waits to be told by a watch what there is. The pauses are those after a lost race.
-const LOOKS: u32 = 100;
 
 impl Run<'_> {
     /// Copies the records of a release that has none where it should. Says whether there were any.
@@ -24,28 +20,21 @@ impl Run<'_> {
             return Ok(false);
         }
         let namespace = self.place.storage_namespace.clone();
-        if self.may_be_in(&namespace)?
+        if self.may_be_in(&namespace)
             && (self.copy_others(storage).await? || self.copy_tillers(&namespace, storage).await?)
         {
             return Ok(true);
         }
-        Ok(namespace != TILLERS && self.may_be_in(TILLERS)? && self.copy_tillers(TILLERS, storage).await?)
+        Ok(namespace != TILLERS && self.may_be_in(TILLERS) && self.copy_tillers(TILLERS, storage).await?)
     }
 
     /// Whether records of before may be in a namespace.
-    fn may_be_in(&mut self, namespace: &str) -> Result<bool, Trouble> {
+    fn may_be_in(&self, namespace: &str) -> bool {
         // In other clusters nobody watches them.
         if self.release.spec.kube_config.is_some() {
-            return Ok(true);
+            return true;
         }
-        match self.ctx.live.is_elsewhere(namespace, &self.place.name) {
-            Some(known) => Ok(known),
-            None if self.live.looks < LOOKS => {
-                self.live.looks += 1;
-                Err(Trouble::Raced)
-            }
-            None => Ok(true),
-        }
+        self.ctx.live.recorded.is_elsewhere(namespace, &self.place.name).unwrap_or(true)
     }
 
     /// From the other kind of object, all revisions.

@@ -64,15 +64,21 @@ impl Run<'_> {
         }
     }
 
-    /// Reads the records, unless they are remembered.
-    pub(super) async fn remember(&mut self, storage: &Storage) -> Result<(), Trouble> {
+    /// What is remembered is of this place, or nothing.
+    pub(super) fn forget_other_places(&mut self) {
         if self.live.place.as_ref() != Some(&self.place) {
             self.live.forget_release();
             self.live.place = Some(self.place.clone());
         }
-        if self.live.history.is_some() {
+    }
+
+    /// Reads the records, unless they are remembered.
+    pub(super) async fn remember(&mut self, storage: &Storage) -> Result<(), Trouble> {
+        self.forget_other_places();
+        if self.live.history.is_some() && !self.live.glimpsed {
             return Ok(());
         }
+        (self.live.glimpsed, self.live.unsure) = (false, false);
         let mut history = storage.history(&self.place.name).await?;
         if history.is_empty() && history.unreadable.is_empty() && self.copy_records(storage).await? {
             history = storage.history(&self.place.name).await?;

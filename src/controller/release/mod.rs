@@ -5,6 +5,7 @@
 
 mod adoption;
 mod drift;
+mod glimpse;
 mod memory;
 mod moving;
 mod operations;
@@ -51,6 +52,9 @@ const SOON: Duration = Duration::from_secs(10);
 
 /// How long to leave a watch that lags behind.
 const LAGGING: Duration = Duration::from_millis(200);
+
+/// How often the status tells of an operation that waits. Most are over before it is told for the first time.
+const TELLING: Duration = Duration::from_secs(1);
 
 /// Annotations that ask for something, ours and Flux's.
 const REQUESTED_AT: [&str; 2] = ["pintle.dev/requestedAt", "reconcile.fluxcd.io/requestedAt"];
@@ -134,6 +138,7 @@ pub async fn reconcile(release: Arc<HelmRelease>, ctx: Arc<Context>) -> Result<T
     // It is woken when its turn has come.
     let Some(_turn) = turn else { return Ok(Then::await_change()) };
     let cell = ctx.live.cell(&key);
+    ctx.live.recorded.settled().await;
     let mut live = cell.live.lock().await;
     if ctx.territory.is_shared() && !live.is_current {
         match is_current(&release, &ctx).await {
@@ -216,6 +221,7 @@ impl<'a> Run<'a> {
 
     async fn reconcile(mut self) -> Then {
         let result = self.outer().await;
+        let waits = matches!(result, Ok(Turn::After(_))) && self.live.operation.is_some();
         let pause = match result {
             Ok(turn) => {
                 // A removal that fails goes on from where it stands: each attempt that is only begun is no success.
@@ -231,6 +237,7 @@ impl<'a> Run<'a> {
             }
             Err(Trouble::Raced) => {
                 self.live.history = None;
+                self.live.unsure = true;
                 self.live.operation = None;
                 Some(Duration::from_millis(50))
             }
@@ -259,6 +266,10 @@ impl<'a> Run<'a> {
         let then = pause.into_iter().chain(registry).min().map_or_else(Then::await_change, Then::requeue);
         if self.release.metadata.deletion_timestamp.is_some() && self.ctx.live.existing(self.key).is_none() {
             return then;
+        }
+        if let Some(left) = self.live.told.filter(|_| waits).and_then(|told| TELLING.checked_sub(told.elapsed())) {
+            self.live.unwritten = Some(self.report.status);
+            return Then::requeue(pause.unwrap_or(left).min(left));
         }
         if let Err(error) = self.report.write(self.release, self.live, self.ctx).await {
             tracing::warn!(namespace = %self.key.namespace, name = %self.key.name, %error, "status could not be written");
@@ -308,7 +319,9 @@ impl<'a> Run<'a> {
             if !self.ctx.territory.owns(self.key) {
                 return Ok(Turn::AwaitChange);
             }
-            self.remember(&who.storage).await?;
+            if !self.glimpse().await {
+                self.remember(&who.storage).await?;
+            }
             self.look_at_the_late(&who).await?;
             let wanted = match self.rollback_to() {
                 // A revision is asked for: chart and values play no part.
@@ -337,6 +350,11 @@ impl<'a> Run<'a> {
                 },
             };
             tracing::debug!(namespace = %self.key.namespace, name = %self.key.name, ?next, "planned");
+            if self.live.glimpsed && next != Next::Keep {
+                // What there is to do is decided by the records themselves.
+                self.remember(&who.storage).await?;
+                continue;
+            }
             match (next, wanted) {
                 (Next::Keep, _) => {
                     self.forget_plan(&who).await;

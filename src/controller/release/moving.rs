@@ -72,6 +72,7 @@ impl Run<'_> {
         self.place = wanted;
         let status = &mut self.report.status;
         status.history.clear();
+        status.record_version = None;
         status.storage_namespace = None;
         self.report.reset_failures();
         self.report.conditions().remove(conditions::RELEASED);

@@ -7,7 +7,7 @@ use super::{
 };
 use crate::{
     action::{
-        self, Action, Cursor, Operation, Outcome, Progress, Workplace, advance,
+        self, Action, Changes, Cursor, Operation, Outcome, Progress, Workplace, advance,
         begin::{self, Errand},
         records,
     },
@@ -22,7 +22,7 @@ use crate::{
     release::{Status, Storage, Stored},
 };
 use jiff::Timestamp;
-use std::{collections::BTreeSet, time::Duration};
+use std::time::{Duration, Instant};
 
 impl Run<'_> {
     /// Where an action is carried out: as whom, under which options, at which time.
@@ -274,7 +274,7 @@ impl Run<'_> {
             Some(late) => late,
             None => {
                 let stored = self.stored(&who.storage, version).await?;
-                Late { version, waiting: advance::awaited(&stored.record, &at).await?, changed: BTreeSet::new() }
+                Late { version, waiting: advance::awaited(&stored.record, &at).await?, changed: Changes::new() }
             }
         };
         if begins || !late.changed.is_empty() {
@@ -316,6 +316,7 @@ impl Run<'_> {
         self.put(summarise(&operation.stored));
         self.report.status.storage_namespace = Some(self.place.storage_namespace.clone());
         self.live.operation = Some(operation);
+        self.live.told = Some(Instant::now());
         self.tell_deployed();
     }
 
@@ -370,6 +371,7 @@ impl Run<'_> {
             Err(error) => {
                 // A write that failed leaves open which of the two, memory or record, is ahead: the record is read again.
                 self.live.history = None;
+                self.live.unsure = true;
                 self.soon = true;
                 Err(error.into())
             }

@@ -40,7 +40,10 @@ impl Run<'_> {
         self.report.at_rest();
         self.report.reset_failures();
         self.live.forced = false;
-        self.mirror();
+        // What was glimpsed is what the status says.
+        if !self.live.glimpsed {
+            self.mirror();
+        }
         let newest = self.newest().cloned();
         if let Some(newest) = newest {
             if self.live.inventory.as_ref().is_none_or(|(version, _)| *version != newest.revision.version)
