@@ -2,6 +2,7 @@
 //! here so that an unchanged release costs no request, and a waiting one only those that its objects' changes call for.
 
 use super::{
+    artifact::Provider,
     dependencies::{Dependencies, Dependents},
     drift::Watchfulness,
     plan::Revision,
