@@ -50,10 +50,15 @@ pub fn outcome(at: &Namespace, release: &str) -> Result<Value> {
     let all = json!({"conditions": conditions, "history": history, "failures": failures, "helm": helm, "objects": objects,
         "inventory": inventory, "step": status["step"], "kept": found["metadata"]["finalizers"]});
     let mut text = all.to_string().replace(release, "RELEASE");
-    // The names of Pods are drawn by lot.
+    // The names of Pods are drawn by lot, also of those that are gone by now.
+    let before = format!("Pod {}/", at.name());
+    let mut named: BTreeSet<String> =
+        text.split(&before).skip(1).filter_map(|rest| rest.split_once(':').map(|(name, _)| name.to_owned())).collect();
     for pod in at.list("pods")? {
-        let name = pod["metadata"]["name"].as_str().unwrap_or_default().replace(release, "RELEASE");
-        text = text.replace(&name, "POD");
+        named.insert(pod["metadata"]["name"].as_str().unwrap_or_default().replace(release, "RELEASE"));
+    }
+    for name in named.iter().filter(|name| !name.is_empty()) {
+        text = text.replace(name, "POD");
     }
     // Descriptions in records are of one line.
     Ok(serde_json::from_str(&text.replace("\\n", " / "))?)

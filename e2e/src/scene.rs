@@ -92,6 +92,16 @@ impl Scene {
         Namespace::create(name, self.control_plane.admin(), &shared()?.helm)
     }
 
+    /// Kills the operator and starts it again with these arguments.
+    pub fn restart_operator_with(&mut self, args: &[&str]) -> Result<()> {
+        self.operator.kill();
+        let name = self.namespace.name();
+        let args = args.iter().map(|arg| (*arg).to_owned()).collect();
+        let options = OperatorOptions { namespace: Some(name.to_owned()), args, ..OperatorOptions::default() };
+        self.operator = Operator::start(self.control_plane, name, options)?;
+        Ok(())
+    }
+
     /// Kills the operator and starts it again.
     pub fn restart_operator(&mut self) -> Result<()> {
         self.operator.restart(self.control_plane)

@@ -175,6 +175,63 @@ fn releases_that_are_kept_in_configmaps_are_taken_over() {
     at.until_runs("hello", "hello@1.0.0", 1).unwrap();
 }
 
+/// A release that Flux's controller made: objects under its field manager and with its labels, a record like Helm's.
+#[test]
+fn releases_of_flux_are_taken_over() {
+    let scene = Scene::set("from-flux", &CHARTS).unwrap();
+    let at = &scene.namespace;
+    at.helm(&["install", "hello", &chart("1.0.0"), "--set", VALUES]).unwrap();
+    let kinds = ["deployment", "service", "configmap"];
+    for kind in kinds {
+        at.kubectl().run(&["-n", at.name(), "delete", kind, "hello-hello", "--cascade=foreground"]).unwrap();
+    }
+    let marks = |verb: &str, manifest: &str, marks: &[&str]| {
+        let args = [&[verb, "--local", "-f", "-", "-o", "json", "--overwrite"], marks].concat();
+        // One object after another, which a list makes one again.
+        let text = at.kubectl().run_with(&args, manifest).unwrap();
+        let objects = serde_json::Deserializer::from_str(&text).into_iter::<Value>();
+        json!({"apiVersion": "v1", "kind": "List", "items": objects.map(Result::unwrap).collect::<Vec<_>>()})
+            .to_string()
+    };
+    let origin = ["helm.toolkit.fluxcd.io/name=hello", "helm.toolkit.fluxcd.io/namespace=from-flux"];
+    let labels = [&origin[..], &["app.kubernetes.io/managed-by=Helm"]].concat();
+    let owner = ["meta.helm.sh/release-name=hello", "meta.helm.sh/release-namespace=from-flux"];
+    let objects = marks("label", &at.helm(&["get", "manifest", "hello"]).unwrap(), &labels);
+    let objects = marks("annotate", &objects, &owner);
+    let apply = ["-n", at.name(), "apply", "--server-side", "--field-manager=helm-controller", "-f", "-"];
+    at.kubectl().run_with(&apply, &objects).unwrap();
+    let wait = ["-n", at.name(), "wait", "--for=condition=Available", "deployment/hello-hello", "--timeout=120s"];
+    at.kubectl().run(&wait).unwrap();
+    let before = running(at);
+    assert_eq!((before.1.len(), before.2.len()), (1, 1), "{before:?}");
+
+    at.put_release("hello", "hello", "1.0.0", &json!({"values": values()})).unwrap();
+    at.until_runs("hello", "hello@1.0.0", 2).unwrap();
+    assert_eq!(running(at), before, "something was restarted");
+    assert_eq!(manifest(at, "1"), manifest(at, "2"));
+    for kind in kinds {
+        let args = ["-n", at.name(), "get", kind, "hello-hello", "-o", "json", "--show-managed-fields"];
+        let object: Value = serde_json::from_str(&at.kubectl().run(&args).unwrap()).unwrap();
+        let managers = object["metadata"]["managedFields"].as_array().unwrap();
+        let of = |name: &str| managers.iter().filter(|entry| entry["manager"] == name).count();
+        assert_eq!((of("helm-controller"), of("helm")), (0, 1), "{kind}: {managers:?}");
+        let labels = &object["metadata"]["labels"];
+        assert_eq!(
+            (&labels["helm.toolkit.fluxcd.io/name"], &labels["pintle.dev/name"]),
+            (&Value::Null, &json!("hello"))
+        );
+    }
+    // What a later revision leaves out is gone, though Flux had put it there.
+    let ports = |at: &Namespace| at.object("service", "hello-hello").unwrap()["spec"]["ports"].clone();
+    let mut other = values();
+    other["service"] = json!({"port": 81});
+    at.patch_release("hello", &json!({"spec": {"values": other}})).unwrap();
+    at.until_runs("hello", "hello@1.0.0", 3).unwrap();
+    assert_eq!((ports(at).as_array().unwrap().len(), &ports(at)[0]["port"]), (1, &json!(81)), "{}", ports(at));
+    at.delete_release("hello").unwrap();
+    assert!(at.find("deployment", "hello-hello").unwrap().is_none());
+}
+
 /// A field of Protocol Buffers that holds bytes.
 fn field(number: u8, content: &[u8]) -> Vec<u8> {
     let mut bytes = vec![number << 3 | 2];

@@ -12,6 +12,19 @@ fn the_story_of_the_demo() {
     }
 }
 
+/// The same with records in ConfigMaps, which helm reads with `HELM_DRIVER=configmap`.
+#[test]
+fn the_story_with_records_in_configmaps() {
+    let mut scene = Scene::set("story-configmaps", &["hello-1.0.0", "hello-1.1.0", "hello-2.0.0"]).unwrap();
+    scene.restart_operator_with(&["--storage-driver", "configmap"]).unwrap();
+    let at = scene.namespace.with_driver("configmap");
+    for (title, step) in story::STEPS {
+        step(&at).unwrap_or_else(|error| panic!("{title}: {error:#}"));
+        let secrets = at.list("secrets").unwrap();
+        assert!(secrets.iter().all(|secret| secret["type"] != "helm.sh/release.v1"), "{title}: {secrets:?}");
+    }
+}
+
 #[test]
 fn a_dependency_is_awaited_and_no_longer() {
     let scene = Scene::set("dependencies", &["hello-1.0.0", "legacy"]).unwrap();

@@ -2,8 +2,8 @@
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use pintle_e2e::{
-    ControlPlane, DEADLINE, HELMRELEASE, Namespace, Operator, OperatorOptions, Scene, build_controlplane, root,
-    wait_until,
+    ControlPlane, DEADLINE, HELMRELEASE, Namespace, Operator, OperatorOptions, Scene, build_controlplane, condition,
+    root, wait_until,
 };
 use serde_json::{Value, json};
 
@@ -74,6 +74,26 @@ fn a_life_in_another_cluster() {
     // Somebody uses helm there.
     far.helm(&["rollback", "far", "1"]).unwrap();
     at.until_runs("far", "hello@1.1.0", 4).unwrap();
+
+    // Planned here, of what is there.
+    let spec = json!({"mode": "Plan", "values": {"replicas": 0, "greeting": "Ahoi"}});
+    at.patch_release("far", &json!({"spec": spec})).unwrap();
+    let plan = at
+        .until("far", |release| {
+            let planned = condition(release, "Planned")?;
+            let current = planned["observedGeneration"] == release["metadata"]["generation"];
+            (current && planned["reason"] == "AwaitingApproval").then(|| release["status"]["plan"].clone())
+        })
+        .unwrap();
+    assert_eq!((&plan["base"], &plan["create"], &plan["delete"]), (&json!(4), &json!(0), &json!(0)), "{plan}");
+    let shown = at.object("configmap", "far-plan").unwrap()["data"]["plan.diff"].to_string();
+    assert!(shown.contains("-  greeting: Hello") && shown.contains("+  greeting: Ahoi"), "{shown}");
+    assert!(far.find("configmap", "far-plan").unwrap().is_none());
+    assert_eq!(greeting(&far).as_deref(), Some("Hello"));
+    let approval = format!("pintle.dev/approve={}", plan["digest"].as_str().unwrap());
+    at.kubectl().run(&["annotate", HELMRELEASE, "far", "-n", at.name(), &approval]).unwrap();
+    at.until_runs("far", "hello@1.1.0", 5).unwrap();
+    assert_eq!(greeting(&far).as_deref(), Some("Ahoi"));
 
     at.delete_release("far").unwrap();
     wait_until("the release is gone in the other cluster", DEADLINE, || {

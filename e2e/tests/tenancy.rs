@@ -2,7 +2,7 @@
 //! docs/security.md has its test here or is named there.
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
-use pintle_e2e::{DEADLINE, HELMREPOSITORY, Namespace, Operator, OperatorOptions, Scene, condition, wait_until};
+use pintle_e2e::{DEADLINE, HELMREPOSITORY, Namespace, Scene, condition, wait_until};
 use serde_json::{Value, json};
 
 /// A chart of one template.
@@ -25,15 +25,6 @@ fn secret(at: &Namespace) {
     let secret = json!({"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "treasure", "namespace": at.name()},
         "stringData": {"values.yaml": "found: treasure"}});
     at.kubectl().apply(&secret.to_string()).unwrap();
-}
-
-fn restart_with(scene: &Scene, args: &[&str]) -> Operator {
-    let options = OperatorOptions {
-        namespace: Some(scene.namespace.name().to_owned()),
-        args: args.iter().map(|arg| (*arg).to_owned()).collect(),
-        ..OperatorOptions::default()
-    };
-    Operator::start(scene.control_plane, scene.namespace.name(), options).unwrap()
 }
 
 fn until_repository(at: &Namespace, name: &str, reason: &str) -> String {
@@ -108,12 +99,10 @@ fn nothing_goes_where_the_account_may_not_write() {
 #[test]
 fn repositories_of_others_and_hosts_out_of_reach() {
     let mut scene = Scene::set("reach", &["hello-1.0.0"]).unwrap();
-    scene.operator.kill();
     let at = scene.namespace.clone();
     let other = scene.elsewhere("reach-other").unwrap();
     other.put_repository("charts", &json!({"url": scene.repository.url(), "interval": "10m"})).unwrap();
-    let flags = ["--no-cross-namespace-refs", "--no-loopback-sources"];
-    let _operator = restart_with(&scene, &flags);
+    scene.restart_operator_with(&["--no-cross-namespace-refs", "--no-loopback-sources"]).unwrap();
 
     for (name, url, says) in [
         ("metadata", "http://169.254.169.254/latest/meta-data/", "link-local"),
@@ -146,10 +135,9 @@ fn repositories_of_others_and_hosts_out_of_reach() {
 #[test]
 fn a_release_that_names_no_account_has_the_default_ones_rights() {
     let mut scene = Scene::set("default-account", &[]).unwrap();
-    scene.operator.kill();
     let at = scene.namespace.clone();
     publish(&scene, "plain", "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: plain}\n");
-    let _operator = restart_with(&scene, &["--default-service-account", "default"]);
+    scene.restart_operator_with(&["--default-service-account", "default"]).unwrap();
     at.put_release("plain", "plain", "1.x", &json!({})).unwrap();
     let message = at.until_not_ready("plain", &["AccessDenied"]).unwrap();
     assert!(message.contains("system:serviceaccount:default-account:default"), "{message}");
