@@ -4,7 +4,7 @@
 pub use super::document::YamlError;
 
 use super::{Chart, Error, dependencies::Instance};
-use pintle_value::{List, Map, Value};
+use pintle_value::{List, Map, MapKind, Value};
 use std::sync::Arc;
 
 /// Reads a values file: its documents are merged, later ones win; nothing is an empty table.
@@ -259,7 +259,9 @@ pub fn path_value(values: &Map, path: &str) -> Option<Value> {
         Some((parent, key)) => (table(values, parent)?, key),
         None => (values.clone(), path),
     };
-    parent.get(key.as_bytes()).filter(|v| !matches!(v, Value::Map(_)))
+    // Maps of other types than a table's count as values.
+    let is_table = |value: &Value| matches!(value, Value::Map(map) if matches!(map.kind(), MapKind::Any));
+    parent.get(key.as_bytes()).filter(|value| !is_table(value))
 }
 
 #[cfg(test)]

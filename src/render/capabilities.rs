@@ -185,6 +185,18 @@ impl Object for Scope {
         fields_to_json(self)
     }
 
+    fn deep_copy(&self) -> Option<Value> {
+        let inner = |value: &Value| match value {
+            Value::Object(object) => object.deep_copy().unwrap_or_else(|| value.clone()),
+            other => other.clone(),
+        };
+        Some(Value::Object(Rc::new(Scope {
+            kube_version: inner(&self.kube_version),
+            api_versions: self.api_versions.clone(),
+            helm_version: self.helm_version.clone(),
+        })))
+    }
+
     fn as_any(&self) -> &dyn Any {
         self
     }
@@ -240,6 +252,10 @@ impl Object for KubeVersion {
 
     fn json(&self) -> Value {
         fields_to_json(self)
+    }
+
+    fn deep_copy(&self) -> Option<Value> {
+        Some(Value::Object(Rc::new(Self { normalized: String::new(), ..self.clone() })))
     }
 
     fn as_any(&self) -> &dyn Any {

@@ -1,6 +1,6 @@
 //! huandu/xstrings 1.5: snake, kebab and Pascal case, with its notion of words.
 
-use crate::unicode::{is_letter, is_number, is_space, is_upper, runes, to_lower, to_upper};
+use crate::unicode::{RUNE_ERROR, is_letter, is_number, is_space, is_upper, push_rune, runes, to_lower, to_upper};
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Kind {
@@ -39,10 +39,32 @@ fn kind(c: char) -> Kind {
     }
 }
 
+/// A character with its bytes, and with whatever broken UTF-8 stands before it: that counts as part of it.
+struct Letter<'t> {
+    char: char,
+    bytes: &'t [u8],
+}
+
+/// The characters of a text. Broken UTF-8 at its end belongs to the last; a text of nothing else has none.
+fn letters(text: &[u8]) -> Vec<Letter<'_>> {
+    let mut letters: Vec<Letter<'_>> = Vec::with_capacity(text.len());
+    let mut start = 0;
+    for (at, char, width) in runes(text) {
+        if char != RUNE_ERROR {
+            letters.push(Letter { char, bytes: &text[start..at + width] });
+            start = at + width;
+        }
+    }
+    if let Some(last) = letters.last_mut() {
+        last.bytes = &text[start - last.bytes.len()..];
+    }
+    letters
+}
+
 /// Splits off the first piece: `HTTPServer` is `HTTP` and `Server`.
-fn piece(text: &[char]) -> Option<(Kind, &[char], &[char])> {
-    let first = kind(*text.first()?);
-    let run = |from: usize, wanted: Kind| text[from..].iter().take_while(|&&c| kind(c) == wanted).count();
+fn piece<'l, 't>(text: &'l [Letter<'t>]) -> Option<(Kind, &'l [Letter<'t>], &'l [Letter<'t>])> {
+    let first = kind(text.first()?.char);
+    let run = |from: usize, wanted: Kind| text[from..].iter().take_while(|l| kind(l.char) == wanted).count();
     let len = match first {
         Kind::Connector => 1,
         Kind::Capital => {
@@ -54,42 +76,58 @@ fn piece(text: &[char]) -> Option<(Kind, &[char], &[char])> {
                 _ => capitals - 1,
             }
         }
-        Kind::Mark => text.iter().take_while(|&&c| is_mark(c)).count(),
+        Kind::Mark => text.iter().take_while(|l| is_mark(l.char)).count(),
         _ => run(0, first),
     };
     let (piece, rest) = text.split_at(len);
     Some((first, piece, rest))
 }
 
-fn joined(text: &[u8], connector: char) -> String {
-    let text: Vec<char> = runes(text).map(|(_, rune, _)| rune).collect();
-    let mut out = String::with_capacity(text.len() + 8);
-    let mut rest = &text[..];
+fn joined(text: &[u8], connector: char) -> Vec<u8> {
+    let letters = letters(text);
+    if letters.is_empty() {
+        return text.to_vec();
+    }
+    let mut out = Vec::with_capacity(text.len() + 8);
+    let mut rest = &letters[..];
     // Whether a word has just ended, so that the next one needs a connector.
     let mut after_word = false;
-    let lower =
-        |out: &mut String, piece: &[char]| out.extend(piece.iter().map(|&c| if is_upper(c) { to_lower(c) } else { c }));
+    // Pieces are taken as they are, but for those with capitals and connectors, which are written anew.
+    let keep = |out: &mut Vec<u8>, piece: &[Letter<'_>]| piece.iter().for_each(|l| out.extend_from_slice(l.bytes));
+    let lower = |out: &mut Vec<u8>, piece: &[Letter<'_>]| {
+        for (_, c, _) in piece.iter().flat_map(|l| runes(l.bytes)) {
+            push_rune(out, if is_upper(c) { to_lower(c) } else { c });
+        }
+    };
     while let Some((first, word, tail)) = piece(rest) {
         rest = tail;
         match first {
-            Kind::Connector => out.push(connector),
-            Kind::Mark => out.extend(word),
+            Kind::Connector => {
+                for (_, c, _) in word.iter().flat_map(|l| runes(l.bytes)) {
+                    push_rune(&mut out, if kind(c) == Kind::Connector { connector } else { c });
+                }
+            }
+            Kind::Mark => keep(&mut out, word),
             _ => {
                 if after_word {
-                    out.push(connector);
+                    push_rune(&mut out, connector);
                 }
-                lower(&mut out, word);
+                if first == Kind::Capital {
+                    lower(&mut out, word);
+                } else {
+                    keep(&mut out, word);
+                }
                 if first == Kind::Number {
                     // 2m3s is one word.
                     while let Some((Kind::Small | Kind::Number, more, tail)) = piece(rest) {
-                        lower(&mut out, more);
+                        keep(&mut out, more);
                         rest = tail;
                     }
                 } else if let Some((Kind::Number, number, tail)) = piece(rest) {
                     // A number belongs to the word before it, unless small letters follow.
                     let followed = matches!(piece(tail), Some((Kind::Small, ..)));
                     if !followed {
-                        lower(&mut out, number);
+                        keep(&mut out, number);
                         rest = tail;
                     }
                 }
@@ -101,12 +139,12 @@ fn joined(text: &[u8], connector: char) -> String {
 }
 
 /// `ToSnakeCase`: `HTTPServer2xx` becomes `http_server_2xx`.
-pub fn snake(text: &[u8]) -> String {
+pub fn snake(text: &[u8]) -> Vec<u8> {
     joined(text, '_')
 }
 
 /// `ToKebabCase`: `HTTPServer2xx` becomes `http-server-2xx`.
-pub fn kebab(text: &[u8]) -> String {
+pub fn kebab(text: &[u8]) -> Vec<u8> {
     joined(text, '-')
 }
 

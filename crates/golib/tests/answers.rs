@@ -194,7 +194,7 @@ fn regexp_replace() {
 #[test]
 fn cases_of_words() {
     check(include_str!("answers/cases.tsv"), |q| {
-        format!("{}|{}|{}", cases::snake(q[0]), cases::kebab(q[0]), cases::pascal(q[0])).into_bytes()
+        [&cases::snake(q[0])[..], &cases::kebab(q[0]), cases::pascal(q[0]).as_bytes()].join(&b'|')
     });
 }
 

@@ -155,7 +155,7 @@ fn slice(item: &Value, indexes: &[Value]) -> Answer {
     }
     Ok(match item {
         Value::String(text) => Value::str(&text[start..end]),
-        Value::Bytes(bytes) => Value::Bytes(bytes[start..end].into()),
+        Value::Bytes(bytes) if !item.is_nil() => Value::Bytes(bytes[start..end].into()),
         Value::List(list) => Value::List(List::of(list.kind(), list.items()[start..end].to_vec())),
         other => other.clone(),
     })
@@ -222,15 +222,6 @@ fn equal(first: &Value, rest: &[Value]) -> Result<bool, String> {
     Ok(false)
 }
 
-fn is_nil(value: &Value) -> bool {
-    match value {
-        Value::Nil => true,
-        Value::List(list) => list.is_nil(),
-        Value::Map(map) => map.is_nil(),
-        _ => false,
-    }
-}
-
 /// Equality of values that have no order: nil, structs, pointers; slices and maps only with nil.
 fn equal_others(a: &Value, b: &Value) -> Result<bool, String> {
     let types = || {
@@ -246,8 +237,8 @@ fn equal_others(a: &Value, b: &Value) -> Result<bool, String> {
     if kind != other_kind && kind != Kind::Invalid && other_kind != Kind::Invalid {
         return types();
     }
-    if is_nil(a) || is_nil(b) {
-        return Ok(is_nil(a) == is_nil(b));
+    if a.is_nil() || b.is_nil() {
+        return Ok(a.is_nil() == b.is_nil());
     }
     match (a, b) {
         (_, Value::List(_) | Value::Map(_) | Value::Bytes(_)) => {

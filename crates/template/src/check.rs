@@ -21,7 +21,7 @@ pub(crate) fn check(value: &mut Value, interface: bool, wanted: Type) -> Result<
             Type::Strings => Value::List(List::nil(ListKind::String)),
             Type::Map => Value::Map(Map::nil(MapKind::Any)),
             Type::Named("map[string]string") => Value::Map(Map::nil(MapKind::String)),
-            Type::Named("[]uint8") => Value::Bytes(std::sync::Arc::from(&[][..])),
+            Type::Named("[]uint8") => Value::nil_bytes(),
             _ => Value::Nil,
         };
         return Ok(());

@@ -135,7 +135,7 @@ pub(crate) fn zero_element(kind: MapKind) -> Slot {
     match element {
         "interface {}" => Slot { value: Value::Nil, interface: true },
         "string" => Slot::plain(Value::str("")),
-        "[]uint8" => Slot::plain(Value::Bytes([].into())),
+        "[]uint8" => Slot::plain(Value::nil_bytes()),
         "[]interface {}" => Slot::plain(Value::List(List::nil(ListKind::Any))),
         "map[string]interface {}" => Slot::plain(Value::Map(Map::nil(MapKind::Any))),
         _ => Slot::default(),

@@ -182,9 +182,9 @@ impl Format<'_> {
             after_index = self.index();
             if self.peek() == Some(b'*') {
                 self.at += 1;
-                match self.star() {
-                    Some(precision) => flags.precision = usize::try_from(precision).ok(),
-                    None => printer.write(b"%!(BADPREC)"),
+                flags.precision = self.star().and_then(|precision| usize::try_from(precision).ok());
+                if flags.precision.is_none() {
+                    printer.write(b"%!(BADPREC)");
                 }
                 after_index = false;
             } else {

@@ -110,6 +110,11 @@ pub trait Object: Any {
         None
     }
 
+    /// What a deep copy makes of it, where that is no copy: Go's leaves fields out that are not exported.
+    fn deep_copy(&self) -> Option<Value> {
+        None
+    }
+
     /// For looking behind the trait.
     fn as_any(&self) -> &dyn Any;
 }

@@ -2,7 +2,14 @@
 
 use crate::{List, ListKind, Map, MapKind, Object, Str};
 use pintle_golib::time::{Duration, Time};
-use std::{fmt, rc::Rc, sync::Arc};
+use std::{
+    fmt,
+    rc::Rc,
+    sync::{Arc, LazyLock},
+};
+
+/// The nil `[]uint8`: one allocation that no other bytes share.
+static NIL_BYTES: LazyLock<Arc<[u8]>> = LazyLock::new(|| Arc::from(Vec::new()));
 
 /// Go's `reflect.Kind`, as `kindOf` names it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -63,6 +70,22 @@ impl Value {
     /// A string value.
     pub fn str(text: impl Into<Str>) -> Self {
         Self::String(text.into())
+    }
+
+    /// A nil `[]uint8`: empty, prints `[]`, is `null` in JSON.
+    pub fn nil_bytes() -> Self {
+        Self::Bytes(Arc::clone(&NIL_BYTES))
+    }
+
+    /// Whether this is the nil interface, or a nil map or slice.
+    pub fn is_nil(&self) -> bool {
+        match self {
+            Self::Nil => true,
+            Self::List(list) => list.is_nil(),
+            Self::Map(map) => map.is_nil(),
+            Self::Bytes(bytes) => Arc::ptr_eq(bytes, &NIL_BYTES),
+            _ => false,
+        }
     }
 
     /// The reflect kind.
@@ -182,7 +205,7 @@ impl Value {
             (Self::Float64(a), Self::Float64(b)) => a == b,
             (Self::Complex128(a), Self::Complex128(b)) => a == b,
             (Self::String(a), Self::String(b)) => a == b,
-            (Self::Bytes(a), Self::Bytes(b)) => a == b,
+            (Self::Bytes(a), Self::Bytes(b)) => a == b && self.is_nil() == other.is_nil(),
             (Self::Duration(a), Self::Duration(b)) => a.nanos() == b.nanos(),
             (Self::Time(a), Self::Time(b)) => a == b,
             (Self::List(a), Self::List(b)) => {

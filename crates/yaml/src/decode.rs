@@ -243,6 +243,20 @@ struct Frame {
     keys: Vec<Keys>,
     /// How many duplicate keys were known when it began.
     duplicates: usize,
+    /// Whether decoding had failed before it began, with an error that stays.
+    failed: bool,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Shape {
+    Scalar,
+    List,
+    Map,
+}
+
+enum Merged {
+    Whole,
+    Item,
 }
 
 /// The steps whose errors come one after another, whatever stands first in the text.
@@ -266,6 +280,8 @@ struct Decoder<'l> {
     not_finite: bool,
     duplicates: Vec<String>,
     error: Option<(Step, Error)>,
+    /// Whether the error is that of an item of a merged list: one of a later item wins.
+    yields: bool,
 }
 
 impl<'l> Decoder<'l> {
@@ -282,11 +298,14 @@ impl<'l> Decoder<'l> {
             not_finite: false,
             duplicates: Vec::new(),
             error: None,
+            yields: false,
         }
     }
 
     fn note(&mut self, step: Step, message: &str, mark: Mark) {
-        if self.error.as_ref().is_none_or(|(known, _)| step < *known) {
+        let yields = self.yields && step == Step::Decode;
+        if yields || self.error.as_ref().is_none_or(|(known, _)| step < *known) {
+            self.yields = false;
             self.error = Some((step, Error::yaml(message, mark.line, mark.column)));
         }
     }
@@ -314,17 +333,26 @@ impl<'l> Decoder<'l> {
         Ok(self.root)
     }
 
+    fn has_failed(&self) -> bool {
+        matches!(self.error, Some((Step::Decode, _)))
+    }
+
     fn open(&mut self, properties: Option<&Properties<'_>>, items: Items, mark: Mark) {
         self.decodes += 1;
+        self.begin(if matches!(items, Items::Map(_)) { Shape::Map } else { Shape::List }, mark);
         let anchor = properties.and_then(|p| p.anchor).map(<[u8]>::to_vec);
         if let Some(name) = &anchor {
             self.anchors.insert(name.clone(), None);
         }
         let duplicates = self.duplicates.len();
-        self.frames.push(Frame { items, anchor, decodes: 1, height: 1, mark, keys: Vec::new(), duplicates });
+        let failed = self.has_failed() && !self.yields;
+        self.frames.push(Frame { items, anchor, decodes: 1, height: 1, mark, keys: Vec::new(), duplicates, failed });
     }
 
     fn close(&mut self) {
+        if let Some(Merged::Item) = self.merges() {
+            self.yields = false;
+        }
         let Some(frame) = self.frames.pop() else { return };
         let mut keys = frame.keys;
         let value = match frame.items {
@@ -370,6 +398,13 @@ impl<'l> Decoder<'l> {
             self.put(node);
             return Ok(());
         };
+        let is_map = matches!(anchored.value, Value::Map(_));
+        let in_list = matches!(self.frames.last(), Some(Frame { items: Items::List(_), .. }));
+        if in_list && self.merges().is_some() {
+            self.begin(if is_map { Shape::Map } else { Shape::Scalar }, mark);
+        }
+        let failed = self.has_failed();
+        let Some(Some(anchored)) = self.anchors.get(name) else { return Ok(()) };
         self.decodes = self.decodes.saturating_add(1 + anchored.decodes);
         self.alias_decodes = self.alias_decodes.saturating_add(anchored.decodes);
         self.expanded = self.expanded.saturating_add(usize::try_from(anchored.decodes).unwrap_or(usize::MAX));
@@ -381,7 +416,7 @@ impl<'l> Decoder<'l> {
         } else if self.frames.len() + anchored.height > self.limits.depth {
             let message = format!("yaml: exceeded max depth of {}", self.limits.depth);
             self.note(Step::Decode, &message, mark);
-        } else if self.error.as_ref().is_none_or(|(step, _)| *step != Step::Decode) {
+        } else if !failed {
             node.value = copy(&anchored.value);
             node.keys.clone_from(&anchored.keys);
             self.duplicates.extend_from_slice(&anchored.duplicates);
@@ -396,9 +431,7 @@ impl<'l> Decoder<'l> {
         let is_merge = text == b"<<"
             && tag.map_or(style == Style::Plain, |tag| tag == b"tag:yaml.org,2002:merge")
             && self.awaits_key();
-        if self.is_merged() {
-            self.note(Step::Decode, NO_MAP, mark);
-        }
+        self.begin(Shape::Scalar, mark);
         let (scalar, text) = match tag {
             None if style == Style::Plain && self.mode.words => (resolve::v2(text, true), Cow::Borrowed(text)),
             None if style == Style::Plain => (resolve::v3(text), Cow::Borrowed(text)),
@@ -441,13 +474,29 @@ impl<'l> Decoder<'l> {
         self.put(Node { value, scalar: Some(scalar), is_alias: false, decodes: 1, height: 0, mark, keys: Vec::new() });
     }
 
-    /// Whether what comes next is merged, or an item of a list that is: it must be a map whatever it says.
-    fn is_merged(&self) -> bool {
+    /// Whether what comes next is merged as it is, or as an item of a list.
+    fn merges(&self) -> Option<Merged> {
         let merges = |frame: &Frame| matches!(&frame.items, Items::Map(map) if matches!(map.key, Some(Key::Merge)));
         match &self.frames[..] {
-            [.., outer, Frame { items: Items::List(_), .. }] => merges(outer),
-            [.., frame] => merges(frame),
-            [] => false,
+            [.., outer, Frame { items: Items::List(_), .. }] => merges(outer).then_some(Merged::Item),
+            [.., frame] => merges(frame).then_some(Merged::Whole),
+            [] => None,
+        }
+    }
+
+    /// A node begins. What is merged must be a map or a list of maps, whatever else is wrong with it; and of a list
+    /// go-yaml takes the last item first, so that its fault is the one that is told.
+    fn begin(&mut self, shape: Shape, mark: Mark) {
+        let fits = match self.merges() {
+            None => return,
+            Some(Merged::Whole) => shape != Shape::Scalar,
+            Some(Merged::Item) => {
+                self.yields = self.has_failed() && self.frames.last().is_some_and(|list| !list.failed);
+                shape == Shape::Map
+            }
+        };
+        if !fits {
+            self.note(Step::Decode, NO_MAP, mark);
         }
     }
 

@@ -88,6 +88,7 @@ impl Form for Json {
     fn node(emitter: &mut Emitter, value: Value) -> Result<Rest, EncodeError> {
         match value {
             Value::Nil => emitter.bare(b"null"),
+            Value::List(_) | Value::Map(_) | Value::Bytes(_) if value.is_nil() => emitter.bare(b"null"),
             Value::Bool(b) => emitter.bare(if b { b"true" } else { b"false" }),
             Value::Int(n) | Value::Int64(n) => emitter.bare(n.to_string().as_bytes()),
             Value::Duration(d) => emitter.bare(d.nanos().to_string().as_bytes()),
@@ -100,10 +101,8 @@ impl Form for Json {
             Value::Time(time) => {
                 emitter.string(time.to_rfc3339().ok_or(EncodeError::Unsupported("time.Time"))?.as_bytes());
             }
-            Value::List(list) if list.is_nil() => emitter.bare(b"null"),
             Value::List(list) if list.is_empty() => emitter.empty_collection(b"[]"),
             Value::List(list) => return Ok(Rest::List(list)),
-            Value::Map(map) if map.is_nil() => emitter.bare(b"null"),
             Value::Map(map) if map.is_empty() => emitter.empty_collection(b"{}"),
             Value::Map(map) => return Ok(Rest::Entries(map.snapshot(), Some(map))),
             Value::Object(object) => {

@@ -164,6 +164,7 @@ fn copy(call: &mut Call<'_>, value: &Value, depth: usize) -> Answer {
             }
             Value::Map(Map::of(map.kind(), entries))
         }
+        Value::Object(object) => object.deep_copy().unwrap_or_else(|| value.clone()),
         other => other.clone(),
     })
 }

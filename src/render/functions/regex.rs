@@ -120,5 +120,7 @@ fn replace_literal(call: &mut Call<'_>, args: &[Value], must: Must) -> Answer {
 
 fn split(call: &mut Call<'_>, args: &[Value], must: Must) -> Answer {
     let regex = compile(call, args, must)?;
-    strings_or_nil(regex.split(text(args, 1), int(args, 2)).into_iter().map(Str::from).collect())
+    let pieces: Vec<Str> = regex.split(text(args, 1), int(args, 2)).into_iter().map(Str::from).collect();
+    // Only no pieces at all are a nil list; an empty text may have no piece either.
+    if int(args, 2) == 0 { strings_or_nil(pieces) } else { strings_answer(pieces) }
 }

@@ -141,6 +141,10 @@ impl Object for VersionObject {
         Value::str(self.version.to_string())
     }
 
+    fn deep_copy(&self) -> Option<Value> {
+        Some(Value::Object(Rc::new(Self { version: Version::default(), pointer: self.pointer })))
+    }
+
     fn as_any(&self) -> &dyn Any {
         self
     }

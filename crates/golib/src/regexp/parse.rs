@@ -338,8 +338,12 @@ impl<'p> Parser<'p> {
             _ => match self.named_class()? {
                 Some(set) => self.push_class(set),
                 None => {
-                    let c = self.escape()?;
-                    self.push_literal(c);
+                    let code = self.escape()?;
+                    match char::from_u32(code) {
+                        Some(c) => self.push_literal(c),
+                        // Half of a pair of UTF-16 is nothing that a text could have.
+                        None => self.push(Hir::fail()),
+                    }
                 }
             },
         }
@@ -378,8 +382,8 @@ impl<'p> Parser<'p> {
         }
     }
 
-    /// An escape that stands for one character.
-    fn escape(&mut self) -> Result<char, Error> {
+    /// An escape that stands for one character: its number, which may be one that no text has.
+    fn escape(&mut self) -> Result<u32, Error> {
         let start = self.rest;
         self.skip(1);
         let next = |parser: &mut Self| {
@@ -408,17 +412,17 @@ impl<'p> Parser<'p> {
                         code = code * 8 + next(self).and_then(|c| c.to_digit(8)).unwrap_or(0);
                     }
                 }
-                return char::from_u32(code).map_or_else(|| bad(self), Ok);
+                return Ok(code);
             }
             'x' => return self.hexadecimal(start),
             c if c.is_ascii() && !c.is_ascii_alphanumeric() => c,
             _ => return bad(self),
         };
-        Ok(simple)
+        Ok(u32::from(simple))
     }
 
     /// `41` or `{41}` after `\x`.
-    fn hexadecimal(&mut self, start: &'p str) -> Result<char, Error> {
+    fn hexadecimal(&mut self, start: &'p str) -> Result<u32, Error> {
         let braces = self.rest.starts_with('{');
         self.skip(usize::from(braces));
         let (mut code, mut digits) = (0, 0);
@@ -435,8 +439,7 @@ impl<'p> Parser<'p> {
             }
             digits += 1;
         }
-        // A surrogate matches nothing in Go either but is no error there; U+FFFD is as near as one can get.
-        Ok(char::from_u32(code).unwrap_or(char::REPLACEMENT_CHARACTER))
+        Ok(code)
     }
 
     fn set(&mut self) -> Result<(), Error> {
@@ -466,7 +469,12 @@ impl<'p> Parser<'p> {
                         return fail(ErrorKind::CharRange, self.since(element));
                     }
                 }
-                set.union(&class::range(low, high, self.flags.fold));
+                // What lies between the halves of pairs of UTF-16 is in no text.
+                let low = char::from_u32(low).unwrap_or('\u{e000}');
+                let high = char::from_u32(high).unwrap_or('\u{d7ff}');
+                if low <= high {
+                    set.union(&class::range(low, high, self.flags.fold));
+                }
             }
         }
         self.skip(1);
@@ -477,13 +485,13 @@ impl<'p> Parser<'p> {
         Ok(())
     }
 
-    fn set_char(&mut self, set: &'p str) -> Result<char, Error> {
+    fn set_char(&mut self, set: &'p str) -> Result<u32, Error> {
         match self.rest.chars().next() {
             None => fail(ErrorKind::MissingBracket, set),
             Some('\\') => self.escape(),
             Some(c) => {
                 self.skip(c.len_utf8());
-                Ok(c)
+                Ok(u32::from(c))
             }
         }
     }

@@ -179,7 +179,7 @@ impl<'a> Printer<'a> {
             Value::Float64(n) => self.float(*n, verb, value),
             Value::Complex128(c) => self.complex(**c, verb, value),
             Value::String(s) => self.string(s, verb, value),
-            Value::Bytes(bytes) => self.byte_list(bytes, verb, "[]uint8"),
+            Value::Bytes(bytes) => self.byte_list(bytes, verb, "[]uint8", value),
             Value::List(list) => self.list(list, verb, depth),
             Value::Map(map) => self.map(map, verb, depth),
             Value::Time(time) => self.time(time, verb, depth),
@@ -417,16 +417,20 @@ impl<'a> Printer<'a> {
 
     fn bytes(&mut self, bytes: &[u8], verb: char, type_name: &str, whole: &Value) {
         match verb {
-            'v' | 'd' => self.byte_list(bytes, verb, type_name),
+            'v' | 'd' => self.byte_list(bytes, verb, type_name, whole),
             's' | 'x' | 'X' | 'q' => self.string(bytes, verb, whole),
-            _ => self.byte_list(bytes, verb, "[]uint8"),
+            _ => self.byte_list(bytes, verb, "[]uint8", whole),
         }
     }
 
-    fn byte_list(&mut self, bytes: &[u8], verb: char, type_name: &str) {
+    fn byte_list(&mut self, bytes: &[u8], verb: char, type_name: &str, whole: &Value) {
         let go = self.flags.sharp_v;
         if go {
             self.write(type_name.as_bytes());
+            if whole.is_nil() {
+                self.write(b"(nil)");
+                return;
+            }
         }
         self.write(if go { b"{" } else { b"[" });
         for (at, byte) in bytes.iter().enumerate() {

@@ -75,6 +75,7 @@ fn directives() {
         ("%d", vec![Value::Duration(Duration::from_nanos(5))], "5"),
         ("%!", vec![], "%!!(MISSING)"),
         ("%é", vec![text("a")], "%!é(string=a)"),
+        ("%.*d|%.*", vec![Int(-1), Int(5), Int(-2)], "%!(BADPREC)5|%!(BADPREC)%!(NOVERB)"),
     ] {
         check(format, &args, expected);
     }
@@ -102,6 +103,7 @@ fn composites() {
         "[104 105 1]|hi\u{1}|\"hi\\x01\"|686901|[104 105 1]|[U+0068 U+0069 U+0001]",
     );
     check("%#v", &[bytes], "[]byte{0x68, 0x69, 0x1}");
+    check("%v|%s|%#v", &vec![Value::nil_bytes(); 3], "[]||[]byte(nil)");
     check("%v|%#v", &vec![Value::List(List::nil(ListKind::Any)); 2], "[]|[]interface {}(nil)");
     check("%v|%#v", &vec![Value::Map(Map::nil(MapKind::Any)); 2], "map[]|map[string]interface {}(nil)");
 }

@@ -35,7 +35,7 @@ impl std::error::Error for EncodeError {}
 /// Infinities, NaN, complex numbers, what contains itself, and what would be longer than [`MAX_TEXT`].
 pub fn encode(value: &Value, style: Style, out: &mut Vec<u8>) -> Result<(), EncodeError> {
     let end = out.len().saturating_add(MAX_TEXT);
-    Encoder { out, style, end }.value(value, 0)
+    Encoder { out, style, end, open: Vec::new() }.value(value, 0)
 }
 
 /// Writes a string with its quotes and escapes.
@@ -93,22 +93,28 @@ pub fn append_string(out: &mut Vec<u8>, text: &[u8], escape_html: bool) {
     out.push(b'"');
 }
 
+/// How deep encoding/json goes before it looks out for what contains itself.
+const TRUSTED: usize = MAX_DEPTH;
+
+/// How many values deep a circle is searched for.
+const MAX_CIRCLE: usize = 64;
+
 struct Encoder<'a> {
     out: &'a mut Vec<u8>,
     style: Style,
     end: usize,
+    /// The maps and lists around the value, from the depth on where one might come again.
+    open: Vec<Value>,
 }
 
 impl Encoder<'_> {
     fn value(&mut self, value: &Value, depth: usize) -> Result<(), EncodeError> {
-        if depth > MAX_DEPTH {
-            return Err(EncodeError(format!("json: unsupported value: encountered a cycle via {}", value.type_name())));
-        }
         if self.out.len() > self.end {
             return Err(EncodeError(format!("json: the text is longer than {} MiB", MAX_TEXT >> 20)));
         }
         match value {
             Value::Nil => self.out.extend_from_slice(b"null"),
+            Value::List(_) | Value::Map(_) | Value::Bytes(_) if value.is_nil() => self.out.extend_from_slice(b"null"),
             Value::Bool(b) => self.out.extend_from_slice(if *b { b"true" } else { b"false" }),
             Value::Int(n) | Value::Int64(n) => self.integer(*n),
             Value::Duration(d) => self.integer(d.nanos()),
@@ -127,9 +133,8 @@ impl Encoder<'_> {
                 append_base64(self.out, bytes);
                 self.out.push(b'"');
             }
-            Value::List(list) if list.is_nil() => self.out.extend_from_slice(b"null"),
-            Value::Map(map) if map.is_nil() => self.out.extend_from_slice(b"null"),
             Value::List(list) => {
+                self.enter(value, depth)?;
                 self.out.push(b'[');
                 let items = list.items();
                 for (at, item) in items.iter().enumerate() {
@@ -137,8 +142,13 @@ impl Encoder<'_> {
                     self.value(item, depth + 1)?;
                 }
                 self.close(items.is_empty(), depth, b']');
+                self.leave(depth);
             }
-            Value::Map(map) => self.entries(&map.entries(), depth)?,
+            Value::Map(map) => {
+                self.enter(value, depth)?;
+                self.entries(&map.entries(), depth)?;
+                self.leave(depth);
+            }
             Value::Time(time) => {
                 let Some(text) = time.to_rfc3339() else {
                     return Err(EncodeError(
@@ -154,6 +164,37 @@ impl Encoder<'_> {
             },
         }
         Ok(())
+    }
+
+    /// The depth from which on containers are looked out for. An encoder, which alone can leave HTML as it is, is handed a
+    /// pointer to the value: a level more.
+    fn trusted(&self) -> usize {
+        if self.style.escape_html { TRUSTED } else { TRUSTED - 1 }
+    }
+
+    /// Begins a map or a list, which must not be one of those around it.
+    fn enter(&mut self, value: &Value, depth: usize) -> Result<(), EncodeError> {
+        if depth < self.trusted() {
+            return Ok(());
+        }
+        let again = self.open.iter().any(|open| match (open, value) {
+            (Value::List(a), Value::List(b)) => a.same(b),
+            (Value::Map(a), Value::Map(b)) => a.same(b),
+            _ => false,
+        });
+        // A longer circle is taken for what merely nests too deep.
+        if again || self.open.len() > MAX_CIRCLE {
+            let name = value.type_name();
+            return Err(EncodeError(format!("json: unsupported value: encountered a cycle via {name}")));
+        }
+        self.open.push(value.clone());
+        Ok(())
+    }
+
+    fn leave(&mut self, depth: usize) {
+        if depth >= self.trusted() {
+            self.open.pop();
+        }
     }
 
     fn entries(&mut self, entries: &[(Str, Value)], depth: usize) -> Result<(), EncodeError> {

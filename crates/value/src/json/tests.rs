@@ -62,6 +62,24 @@ fn what_contains_itself() {
         "error: json: unsupported value: encountered a cycle via map[string]interface {}"
     );
     cycle.remove(b"a");
+    // Of a circle of two, the one that comes again below Go's thousandth level is named: an encoder counts one more.
+    let map = Map::new();
+    let list = Value::List(List::new(vec![Value::Map(map.clone())]));
+    map.insert("a", list.clone());
+    let raw = Style { pretty: false, escape_html: false };
+    for (value, style, named) in [
+        (&list, PLAIN, "[]interface {}"),
+        (&list, raw, "map[string]interface {}"),
+        (&Value::Map(map.clone()), PLAIN, "map[string]interface {}"),
+        (&Value::Map(map.clone()), raw, "[]interface {}"),
+    ] {
+        assert_eq!(text(value, style), format!("error: json: unsupported value: encountered a cycle via {named}"));
+    }
+    map.remove(b"a");
+    // What is merely deep is none.
+    let deep = |levels: usize| (0..levels).fold(Value::Nil, |inner, _| Value::List(List::new(vec![inner])));
+    assert!(text(&deep(1050), PLAIN).ends_with("]]]]"));
+    assert!(text(&deep(2000), PLAIN).starts_with("error"));
 }
 
 #[test]

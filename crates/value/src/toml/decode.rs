@@ -18,6 +18,7 @@ pub fn decode(text: &[u8]) -> Result<Map, TomlError> {
         implicit: HashSet::new(),
         context: Vec::new(),
         key: None,
+        blocked: None,
     };
     parser.document()?;
     Ok(parser.root)
@@ -34,6 +35,16 @@ struct Parser<'a> {
     context: Path,
     /// The key whose value is being read.
     key: Option<Str>,
+    /// The way to a value that is no table and that the inline table being read would have to be in.
+    blocked: Option<Path>,
+}
+
+/// Where a value goes that is being read.
+struct Place<'a> {
+    table: &'a Map,
+    key: &'a Str,
+    /// The way to a value that is no table but stands where one would have to be. It is told when the value has been read.
+    blocked: Option<&'a Path>,
 }
 
 /// A path as messages show it: parts that are not bare in quotes.
@@ -159,25 +170,28 @@ impl Parser<'_> {
             None => self.current(),
         };
         self.key = Some(last.clone());
+        let mut blocked = self.blocked.clone();
         for part in path {
             self.context.push(part.clone());
             table = match table.get(&part) {
+                // What comes into this one is not kept.
+                _ if blocked.is_some() => Map::new(),
                 None => {
                     let inner = Map::new();
                     table.insert(part, Value::Map(inner.clone()));
                     self.implicit.insert(self.context.clone());
                     inner
                 }
-                Some(value) => match inner_table(&value) {
-                    Some(inner) => inner,
-                    None => {
-                        let message = format!("Key '{}' has already been defined.", shown(&self.context));
-                        return Err(self.here(&message));
-                    }
-                },
+                Some(value) => inner_table(&value).unwrap_or_else(|| {
+                    blocked = Some(self.context.clone());
+                    Map::new()
+                }),
             };
         }
-        let value = self.value(0)?;
+        let value = self.value(&Place { table: &table, key: &last, blocked: blocked.as_ref() }, 0)?;
+        if let Some(blocked) = &blocked {
+            return Err(self.here(&format!("Key '{}' has already been defined.", shown(blocked))));
+        }
         let mut full = self.context.clone();
         full.push(last);
         self.put(&table, &full, value)?;
@@ -187,6 +201,23 @@ impl Parser<'_> {
             self.key = None;
         }
         Ok(())
+    }
+
+    /// Begins an inline table, which shows what is in its way before it is read. What is in the way of its own keys.
+    fn enter(&mut self, place: &Place<'_>, in_list: bool) -> Result<Option<Path>, TomlError> {
+        if let Some(blocked) = place.blocked {
+            return Err(self.here(&format!("Key '{}' was already created as a hash.", shown(blocked))));
+        }
+        let Some(there) = place.table.get(place.key) else { return Ok(None) };
+        let mut path = self.context.clone();
+        path.push(place.key.clone());
+        let is_list = matches!(&there, Value::List(list) if matches!(list.kind(), ListKind::Maps));
+        if in_list && !is_list {
+            self.key = None;
+            let message = format!("Key '{}' was already created and cannot be used as an array.", shown(&path));
+            return Err(self.here(&message));
+        }
+        Ok(inner_table(&there).is_none().then_some(path))
     }
 
     fn current(&self) -> Map {
@@ -200,7 +231,8 @@ impl Parser<'_> {
         table
     }
 
-    fn value(&mut self, depth: usize) -> Result<Value, TomlError> {
+    /// Reads a value. `depth`: in how many lists within each other it is.
+    fn value(&mut self, place: &Place<'_>, depth: usize) -> Result<Value, TomlError> {
         if depth > MAX_DEPTH {
             return Err(self.here("the values nest too deep"));
         }
@@ -209,11 +241,13 @@ impl Parser<'_> {
             Token::Array => {
                 let mut items = Vec::new();
                 while self.reader.array_item(items.is_empty()).map_err(|e| self.error(e.line, &e.message))? {
-                    items.push(self.value(depth + 1)?);
+                    items.push(self.value(place, depth + 1)?);
                 }
                 Ok(Value::List(List::new(items)))
             }
             Token::Table => {
+                let within = self.enter(place, depth > 0)?;
+                let before = std::mem::replace(&mut self.blocked, within);
                 let table = Map::new();
                 let outer = (self.context.clone(), self.key.take());
                 self.context.extend(outer.1.clone());
@@ -223,6 +257,7 @@ impl Parser<'_> {
                     self.pair(Some(&table))?;
                 }
                 (self.context, self.key) = outer;
+                self.blocked = before;
                 Ok(Value::Map(table))
             }
         }

@@ -39,15 +39,6 @@ enum Shape {
     Tables,
 }
 
-fn is_nil(value: &Value) -> bool {
-    match value {
-        Value::Nil => true,
-        Value::Map(map) => map.is_nil(),
-        Value::List(list) => list.is_nil(),
-        _ => false,
-    }
-}
-
 fn too_deep() -> TomlError {
     TomlError(format!("toml: the value nests deeper than {MAX_DEPTH}"))
 }
@@ -85,7 +76,7 @@ impl Encoder<'_> {
             Value::List(list) => {
                 let mut tables = !list.is_empty();
                 for item in &list.to_vec() {
-                    if is_nil(item) {
+                    if item.is_nil() {
                         return Err(TomlError("toml: cannot encode array with nil element".to_owned()));
                     }
                     tables &= self.shape(item, depth + 1)? == Shape::Table;
@@ -136,7 +127,7 @@ impl Encoder<'_> {
         }
         let mut below = Vec::new();
         for (key, value) in entries(table) {
-            if is_nil(&value) {
+            if value.is_nil() {
                 continue;
             }
             match self.shape(&value, path.len())? {
@@ -258,14 +249,14 @@ impl Encoder<'_> {
         let mut direct = Vec::new();
         let mut below = Vec::new();
         for entry in entries(table) {
-            let shape = if is_nil(&entry.1) { Shape::Inline } else { self.shape(&entry.1, depth)? };
+            let shape = if entry.1.is_nil() { Shape::Inline } else { self.shape(&entry.1, depth)? };
             if shape == Shape::Inline { direct.push(entry) } else { below.push(entry) }
         }
         let last = direct.len() + below.len();
         self.write(b"{")?;
         for (at, (key, value)) in direct.iter().chain(&below).enumerate() {
             // Nothing is written for a nil, nor a comma after it.
-            if is_nil(value) {
+            if value.is_nil() {
                 continue;
             }
             self.key(key)?;

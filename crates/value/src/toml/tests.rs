@@ -82,6 +82,13 @@ fn text_to_values() {
         ("[a]\nb = 1\n[a.b]\nc = 1", "toml: line 3 (last key \"a\"): Key 'a.b' has already been defined."),
         ("a=1\n[a.b]", "toml: line 2: Key 'a' was already created as a hash."),
         ("a=1\na.b=2", "toml: line 2 (last key \"a.b\"): Key 'a' has already been defined."),
+        ("a=1\na.b={", "toml: line 2 (last key \"a.b\"): Key 'a' was already created as a hash."),
+        ("a=1\na={b=2", "toml: line 2 (last key \"a.b\"): Key 'a' has already been defined."),
+        ("a=1\na={", "toml: line 2 (last key \"a\"): unexpected '=': key name appears blank"),
+        (
+            "[t]\na=1\na=[{",
+            "toml: line 3 (last key \"t\"): Key 't.a' was already created and cannot be used as an array.",
+        ),
         ("a=[1]\n[[a]]", "toml: line 2: Key 'a' was already created and cannot be used as an array."),
         (
             "a = 1 b",

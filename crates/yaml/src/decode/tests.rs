@@ -145,6 +145,24 @@ fn strict() {
 }
 
 #[test]
+fn what_is_merged_is_judged_from_its_end() {
+    let no_map = "yaml: map merge requires map or sequence of maps as the value";
+    for (text, expect) in [
+        ("<<: [[!!float x]]", no_map),
+        ("<<: [{a: !!float x}, [b]]", no_map),
+        ("<<: [[b], {a: !!float x}]", "yaml: cannot decode !!str `x` as a !!float"),
+        ("<<: [{a: !!int 1x}, {b: !!int 2x}, {c: 3}]", "yaml: cannot decode !!str `2x` as a !!int"),
+        ("<<: [{a: !!int 1x}, {<<: [{b: !!int 2x}, {c: !!int 3x}]}]", "yaml: cannot decode !!str `3x` as a !!int"),
+        ("a: !!int 0x\n<<: [{a: !!int 1x}]", "yaml: cannot decode !!str `0x` as a !!int"),
+        ("<<: [{a: !!int 1x}]\na: !!int 2x", "yaml: cannot decode !!str `1x` as a !!int"),
+        ("x: &x [1]\n<<: [*x, {a: !!int 1x}]", "yaml: cannot decode !!str `1x` as a !!int"),
+        ("x: &x [1]\n<<: [{a: !!int 1x}, *x]", no_map),
+    ] {
+        check_error(text, expect);
+    }
+}
+
+#[test]
 fn targets() {
     let limits = Limits::default();
     assert!(decode_map(b"", &limits).unwrap().is_empty());
