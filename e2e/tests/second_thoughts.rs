@@ -1,4 +1,5 @@
 //! What happens after an end: objects that become ready after their release was given up, and a release whose place changes.
+//! And what is no longer wanted before it has begun.
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use pintle_e2e::{
@@ -125,4 +126,39 @@ fn a_release_moves_and_data_goes_only_by_consent() {
     .unwrap();
     at.helm_says("vault", 1, "deployed", "store-1.0.0").unwrap();
     assert!(at.helm_json(&["history", "store"]).is_err(), "records of the former release are left");
+}
+
+#[test]
+fn a_render_that_is_no_longer_wanted_ends() {
+    let scene = Scene::set("renders", &["hello-1.0.0"]).unwrap();
+    let at = &scene.namespace;
+    // Within the limit of steps, but each takes a while: hours in all.
+    let chart = b"apiVersion: v2\nname: long\nversion: 1.0.0\n".to_vec();
+    let template =
+        b"{{ $long := repeat 1000000 \"a\" }}{{ range int64 .Values.rounds }}{{ if contains \"b\" $long }}x{{ end }}\
+        {{ end }}\napiVersion: v1\nkind: ConfigMap\nmetadata: {name: '{{ .Release.Name }}'}\n";
+    let files = vec![("long/Chart.yaml".into(), chart), ("long/templates/a.yaml".into(), template.to_vec())];
+    let bytes = archive(files).unwrap();
+    scene.repository.add(Packaged { name: "long".into(), version: "1.0.0".into(), app_version: "1".into(), bytes });
+    at.request(HELMREPOSITORY, "charts").unwrap();
+    let rounds = |rounds: u32| json!({"interval": "1h", "values": {"rounds": rounds}});
+    at.put_release("long", "long", "1.0.0", &rounds(100_000_000)).unwrap();
+    wait_until("the chart is there to be rendered", DEADLINE, || {
+        let fetched = scene.repository.requests().iter().any(|request| request.path.contains("long-1.0.0"));
+        Ok(if fetched { Ok(()) } else { Err("not fetched".to_owned()) })
+    })
+    .unwrap();
+    at.patch_release("long", &json!({"spec": {"values": {"rounds": 1}}})).unwrap();
+    at.until_ready("long").unwrap();
+    at.helm_says("long", 1, "deployed", "long-1.0.0").unwrap();
+
+    // The same for a release that is to go.
+    at.patch_release("long", &json!({"spec": {"values": {"rounds": 100_000_000}}})).unwrap();
+    at.kubectl().run(&["-n", at.name(), "delete", "--wait=false", HELMRELEASE, "long"]).unwrap();
+    wait_until("the release is gone", DEADLINE, || {
+        let found = at.find(HELMRELEASE, "long")?;
+        Ok(if found.is_none() { Ok(()) } else { Err("still there".to_owned()) })
+    })
+    .unwrap();
+    assert!(at.find("configmap", "long").unwrap().is_none());
 }

@@ -23,7 +23,10 @@ use kube::ResourceExt;
 use std::{
     cmp::Ordering,
     collections::{BTreeSet, HashMap},
-    sync::{Arc, Mutex, PoisonError},
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{self, AtomicBool},
+    },
     time::Instant,
 };
 
@@ -199,6 +202,8 @@ impl Live {
 #[derive(Default)]
 pub struct Cell {
     signals: Mutex<Signals>,
+    /// The render under way: the generation it is for, and what cancels it.
+    render: Mutex<Option<(i64, Arc<AtomicBool>)>>,
     /// Held by the release's reconcile.
     pub live: tokio::sync::Mutex<Live>,
 }
@@ -213,6 +218,51 @@ impl Cell {
     /// Takes all signals.
     pub fn take(&self) -> Signals {
         std::mem::take(&mut self.signals.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    fn render(&self) -> std::sync::MutexGuard<'_, Option<(i64, Arc<AtomicBool>)>> {
+        self.render.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Begins a render for a generation. A change that came before this was in the store by then: look there.
+    pub fn begin_render(&self, generation: i64) -> Render<'_> {
+        let cancel = Arc::new(AtomicBool::new(false));
+        *self.render() = Some((generation, cancel.clone()));
+        Render { cell: self, cancel }
+    }
+
+    /// The HelmRelease has this generation, or is to be deleted: a render for an earlier one is cancelled.
+    pub fn supersede(&self, generation: i64, deleted: bool) {
+        if let Some((of, cancel)) = &*self.render()
+            && (deleted || generation > *of)
+        {
+            cancel.store(true, atomic::Ordering::Relaxed);
+        }
+    }
+}
+
+/// A render under way. Nobody waits for one that is dropped, so that it ends too.
+pub struct Render<'a> {
+    cell: &'a Cell,
+    cancel: Arc<AtomicBool>,
+}
+
+impl Render<'_> {
+    /// What the engine looks at.
+    pub fn flag(&self) -> Arc<AtomicBool> {
+        self.cancel.clone()
+    }
+
+    /// Whether what it makes is wanted no more.
+    pub fn is_cancelled(&self) -> bool {
+        self.cancel.load(atomic::Ordering::Relaxed)
+    }
+}
+
+impl Drop for Render<'_> {
+    fn drop(&mut self) {
+        self.cancel.store(true, atomic::Ordering::Relaxed);
+        *self.cell.render() = None;
     }
 }
 
@@ -398,5 +448,36 @@ impl Releases {
         }
         source.version = version.to_owned();
         source.holders.iter().cloned().collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_render_ends_when_another_generation_comes() {
+        for (generation, deleted, cancelled) in
+            [(4, false, false), (5, false, false), (6, false, true), (5, true, true), (0, false, false)]
+        {
+            let cell = Cell::default();
+            let render = cell.begin_render(5);
+            cell.supersede(generation, deleted);
+            assert_eq!(render.is_cancelled(), cancelled, "{generation} {deleted}");
+        }
+    }
+
+    #[test]
+    fn what_came_before_a_render_is_not_about_it_and_what_is_dropped_ends() {
+        let cell = Cell::default();
+        cell.supersede(9, true);
+        let render = cell.begin_render(5);
+        assert!(!render.is_cancelled());
+        let flag = render.flag();
+        drop(render);
+        assert!(flag.load(atomic::Ordering::Relaxed));
+        // Nothing is left of it that the next one could be mistaken for.
+        cell.supersede(9, true);
+        assert!(!cell.begin_render(6).is_cancelled());
     }
 }

@@ -17,7 +17,7 @@ use crate::{
     render::{self, Hook, HookEvent, Options, Release, RenderError, RenderRequest},
 };
 use std::{
-    sync::{Arc, OnceLock},
+    sync::{Arc, OnceLock, atomic::AtomicBool},
     time::Instant,
 };
 use tokio::{runtime::Handle, sync::Semaphore};
@@ -47,7 +47,7 @@ pub fn crds(chart: &Arc<Chart>, values: &serde_json::Value) -> Result<Vec<(Strin
     Ok(instance.crds().into_iter().map(text).collect())
 }
 
-/// Renders.
+/// Renders, until it is cancelled.
 ///
 /// # Errors
 /// In Helm's words.
@@ -61,6 +61,7 @@ pub async fn render(
     place: &Place,
     action: Action,
     revision: u32,
+    cancel: Arc<AtomicBool>,
 ) -> Result<Rendered, Blocked> {
     let failed = if action == Action::Install { "InstallFailed" } else { "UpgradeFailed" };
     let found = cluster.capabilities().await.map_err(|error| unreachable(failed, &error))?;
@@ -86,6 +87,7 @@ pub async fn render(
             skip_schema_validation,
             crd_install_hooks: true,
             limits: ctx.settings.render_limits,
+            cancel: Some(cancel),
             ..Options::default()
         },
         host: Arc::new(Eyes { cluster: cluster.clone(), runtime: Handle::current(), dns: ctx.settings.dns }),

@@ -82,13 +82,15 @@ pub fn repository_changed(ctx: &Context, repository: &HelmRepository) {
 }
 
 /// A release became ready, or changed in a way that may matter to a condition: those that depend on it and are not ready go
-/// on.
+/// on. A render of its own for a generation that is past, which would hold its reconcile for as long as it takes, ends.
 pub fn release_changed(ctx: &Context, changed: &HelmRelease) {
     let ready = changed.status.as_ref().is_some_and(|s| {
         s.observed_generation == changed.metadata.generation && conditions::is_true(&s.conditions, conditions::READY)
     });
     let about = Key::of(changed);
     if let Some(cell) = ctx.live.existing(&about) {
+        let deleted = changed.metadata.deletion_timestamp.is_some();
+        cell.supersede(changed.metadata.generation.unwrap_or_default(), deleted);
         // A reconcile that is under way looks by itself.
         if let Ok(mut live) = cell.live.try_lock() {
             live.status.take_if(|written| written.is_in(changed));

@@ -77,6 +77,8 @@ enum Trouble {
     Blocked(Blocked),
     /// Somebody else wrote at the same time: look again at once.
     Raced,
+    /// Another generation has come: it is reconciled at once, and nothing is said of this one.
+    Outdated,
 }
 
 impl From<action::Error> for Trouble {
@@ -235,6 +237,7 @@ impl<'a> Run<'a> {
                     Turn::AwaitChange => None,
                 }
             }
+            Err(Trouble::Outdated) => Some(Duration::ZERO),
             Err(Trouble::Raced) => {
                 self.live.history = None;
                 self.live.unsure = true;

@@ -11,7 +11,9 @@ use crate::{
         begin::{self, Errand},
         records,
     },
+    cluster::Cluster,
     controller::{
+        charts::Loaded,
         live::Late,
         metrics::{ActionLabels, OutcomeLabel},
         plan::Why,
@@ -22,7 +24,10 @@ use crate::{
     release::{Status, Storage, Stored},
 };
 use jiff::Timestamp;
-use std::time::{Duration, Instant};
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 impl Run<'_> {
     /// Where an action is carried out: as whom, under which options, at which time.
@@ -63,24 +68,31 @@ impl Run<'_> {
         }
         let rendered = match planned {
             Some(planned) => *planned,
-            None => render_release::render(
-                self.release,
-                self.ctx,
-                &at.cluster,
-                &chart,
-                wanted,
-                &self.place,
-                action,
-                revision,
-            )
-            .await
-            .map_err(Trouble::Blocked)?,
+            None => self.render(&chart, wanted, (action, revision), &at.cluster).await?,
         };
         // Helm 2's way to bring definitions along: never changed once they are there.
         match self.establish(&rendered.definitions, action::CrdPolicy::Create, at).await? {
             Some(turn) => Ok(Err(turn)),
             None => Ok(Ok(rendered)),
         }
+    }
+
+    /// Renders, unless another generation comes meanwhile.
+    pub(super) async fn render(
+        &self,
+        chart: &Arc<Loaded>,
+        wanted: &Wanted,
+        (action, revision): (Action, u32),
+        cluster: &Arc<Cluster>,
+    ) -> Result<Rendered, Trouble> {
+        let render = self.cell.begin_render(self.generation());
+        if self.is_outdated() {
+            return Err(Trouble::Outdated);
+        }
+        let (release, place, cancel) = (self.release, &self.place, render.flag());
+        let rendered =
+            render_release::render(release, self.ctx, cluster, chart, wanted, place, action, revision, cancel).await;
+        rendered.map_err(|blocked| if render.is_cancelled() { Trouble::Outdated } else { Trouble::Blocked(blocked) })
     }
 
     /// Puts definitions in force; a turn if they are not yet.

@@ -166,17 +166,7 @@ impl Run<'_> {
             Subject::Chart(wanted) => {
                 let chart = resolve::chart(wanted, self.ctx).await.map_err(Trouble::Blocked)?;
                 let (action, revision) = (intent.action, intent.revision);
-                let rendered = render_release::render(
-                    self.release,
-                    self.ctx,
-                    &who.cluster,
-                    &chart,
-                    wanted,
-                    &self.place,
-                    action,
-                    revision,
-                );
-                let rendered = rendered.await.map_err(Trouble::Blocked)?;
+                let rendered = self.render(&chart, wanted, (action, revision), &who.cluster).await?;
                 let record = begin::preview(rendered.draft, intent.revision, &at);
                 Ok(Kept { record, definitions: rendered.definitions })
             }
