@@ -213,6 +213,142 @@ fn nothing_goes_on_without_end() {
     options.limits.bytes = 1000;
     let wide = chart(&[("templates/a", "{% for x in range(end=1000) %}0123456789{% endfor %}")]);
     let told = rendered(wide, &json!({}), options).unwrap_err().to_string();
-    assert!(told.contains("more text than allowed") || told.contains("Io error"), "{told}");
+    assert!(told.contains("more in memory than allowed"), "{told}");
     assert!(rendered(long, &json!({}), Options::default()).is_ok());
+}
+
+/// Charts that would take more memory than there is. Each is refused for what it does; the limit on text is 64 MiB here.
+#[test]
+fn what_is_built_in_memory_is_bounded() {
+    let large =
+        "{% set m %}{% for i in range(end=1000) %}0123456789012345678901234567890123456789{% endfor %}{% endset %}";
+    let partial = "x".repeat(100_000);
+    let mut wrong = Vec::new();
+    for (template, expect) in [
+        // One doubled again and again, in loops and without.
+        ("{% set x = m %}{% for i in range(end=60) %}{% set_global x = x ~ x %}{% endfor %}", "more in memory"),
+        (&"{% set m = m ~ m %}".repeat(60), "more in memory"),
+        (
+            "{{ [m, m, m, m] | join(sep=m) | replace(from=\"0\", to=m) }}",
+            "replace: the text would be longer than 64 MiB",
+        ),
+        ("{{ m | replace(from=\"\", to=m) }}", "replace: the text would be longer than 64 MiB"),
+        ("{{ [m, m, m] | str | replace(from=\"1\", to=m) }}", "replace: the text would be longer"),
+        // Lists that share their parts are small, but not when somebody writes them.
+        ("{% set x = [m] %}{% for i in range(end=60) %}{% set_global x = [x, x] %}{% endfor %}", "larger than 64 MiB"),
+        (
+            "{% set x = [1] %}{% for i in range(end=60) %}{% set_global x = {\"a\": x, \"b\": x} %}{% endfor %}{{ x }}",
+            "larger than 64 MiB",
+        ),
+        (
+            "{% set x = [1] %}{% for i in range(end=60) %}{% set_global x = [...x, ...x] %}{% endfor %}",
+            "more in memory",
+        ),
+        (
+            "{% for a in [[m, m, m, m]] %}{% for b in [[a, a, a, a]] %}{% for c in [[b, b, b, b]] %}{% for d in [[c, c, c, c]] %}\
+          {% for e in [[d, d, d, d, d, d, d]] %}{{ e }}{% endfor %}{% endfor %}{% endfor %}{% endfor %}{% endfor %}",
+            "larger than 64 MiB",
+        ),
+        (
+            "{{ [[m, m, m, m, m, m, m, m], [m, m, m, m, m, m, m, m]] ~ [[m, m, m, m, m, m, m], [m]] ~ [m] ~ \"\" | to_yaml }}\
+          {% set x = [m, m, m, m, m, m, m, m, m, m, m, m, m, m, m, m, m, m, m, m, m, m, m, m, m, m, m, m, m, m, m, m, m, m, m, m] %}\
+          {{ [x, x] | to_yaml }}{{ [x, x, x, x, x, x, x, x, x, x, x, x, x, x, x, x, x, x, x, x, x, x, x, x, x, x, x, x, x] | to_json }}",
+            "than",
+        ),
+        // So deep that dropping it would take the stack.
+        (
+            "{% set x = 1 %}{% for i in range(end=100000) %}{% set_global x = [x] %}{% endfor %}",
+            "nests deeper than 200",
+        ),
+        // Texts that are kept as they are written.
+        ("{% set y %}{% for i in range(end=100000) %}{{ m }}{% endfor %}{% endset %}", "more in memory"),
+        (
+            "{% set y %}{% for i in range(end=100000) %}{% for j in range(end=1000) %}0123456789{% endfor %}{% endfor %}{% endset %}",
+            "than allowed",
+        ),
+        ("{% set y %}{% for i in range(end=100000) %}{% include \"_p\" %}{% endfor %}{% endset %}", "more in memory"),
+        (
+            "{% set y %}{% for i in range(end=100000) %}{% filter replace(from=\"a\", to=m) %}aaaa{% endfilter %}{% endfor %}{% endset %}",
+            "more in memory",
+        ),
+        (
+            "{% filter upper %}{% for i in range(end=100000) %}{{ m | lower }}{% endfor %}{% endfilter %}",
+            "more in memory",
+        ),
+        // Many things made and kept.
+        (
+            "{% set l = [] %}{% for i in range(end=10000) %}{% set_global l = [...l, m | upper] %}{% endfor %}",
+            "more in memory",
+        ),
+        (
+            "{% set l = [] %}{% for i in range(end=10000) %}{% set_global l = [...l, m[1:]] %}{% endfor %}",
+            "more in memory",
+        ),
+        ("{% set l = [m | lower for i in range(end=10000)] %}", "more in memory"),
+        ("{% set l = [files_get(path=\"f/x.txt\") ~ m for i in range(end=10000)] %}", "more in memory"),
+        ("{% set l = [range(end=100000) for i in range(end=1000)] %}", "more in memory"),
+        // Rounds that no tag begins.
+        (
+            "{% set r = range(end=1000) %}{% for d in r %}{% set l = [[a for a in r if false] for b in r] %}{% endfor %}",
+            "than allowed",
+        ),
+        // Components within each other.
+        ("{{ <grow x={m} /> }}", "more in memory"),
+    ] {
+        let grow = "{% component grow(x) %}{{ <grow x={x ~ x} /> }}{% endcomponent grow %}";
+        let text = format!("{large}{template}{grow}");
+        let files = [("templates/a", text.as_str()), ("templates/_p", partial.as_str()), ("f/x.txt", "x")];
+        let mut options = Options::default();
+        options.limits.bytes = 64 << 20;
+        let shown = &template[..template.len().min(200)];
+        match rendered(chart(&files), &json!({}), options) {
+            Ok(rendered) => wrong.push(format!("{shown}: made {} bytes", rendered.manifest.len())),
+            Err(error) if error.to_string().contains(expect) => {}
+            Err(error) => wrong.push(format!("{shown}: {error}")),
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+/// What counts is put into the templates: they mean what they meant.
+#[test]
+fn expressions_mean_what_they_meant() {
+    let mut wrong = Vec::new();
+    for (template, expect) in [
+        ("x: {{ 1 + 2 ~ \"a\" ~ 3 * 2 }}", ""),
+        ("x: {{ (\"a\" ~ 1 ~ [1, 2] ~ {\"k\": \"v\"}) | quote }}", "x: \"a1[1, 2]{\\\"k\\\": \\\"v\\\"}\""),
+        ("x: {{ \"a\" ~ \"b\" | upper ~ Values.s[1:] | upper ~ Values[\"s\"] }}", "x: aBEXTtext"),
+        ("x: {{ \"y\" if Values.n == 2 and \"a\" ~ \"b\" is containing(pat=\"ab\") else \"n\" | upper }}", "x: y"),
+        ("x: {{ [i * 2 for i in Values.l if i is odd] | join(sep=\"-\") }}", "x: 2-6"),
+        ("x: {{ [k ~ v for k, v in Values.m] | join(sep=\",\") }}", "x: a1,b2"),
+        ("x: {{ [...Values.l, ...[4] | reverse, 5 if true else 6] | join }}", "x: 12345"),
+        ("x: {{ {\"a\": 1, ...Values.m, \"c\": \"d\" ~ 1} | keys | sort | join }}", "x: abc"),
+        ("{% set a | upper %}b{{ 1 }}{% endset %}x: {{ a }}", "x: B1"),
+        ("{% set a = Values.none?.b | default(value=\"d\") %}x: {{ a }}", "x: d"),
+        ("{% filter upper | replace(from=\"B\", to=\"c\") %}x: ab{% endfilter %}", "X: Ac"),
+        ("x: {% if not Values.l or Values.n in Values.l | sort %}y{% elif -1 < Values.n %}z{% endif %}", "x: y"),
+        ("x: {% for k, v in Values.m | default(value={}) -%}\n {{ k }} {{- v }};\n{%- endfor %}", "x: a1;b2;"),
+        (
+            "x: {{ <c a={Values.n + 1} b=\"q\" {...{\"e\": 1} } /> }}{% component c(a: number, b: string = \"z\", ...r) %}{{ a }}{{ b }}{{ r | length }}{% endcomponent c %}",
+            "x: 3q1",
+        ),
+        ("{% component d() %}<{{ body }}>{% endcomponent d %}x: {% <d> %}b{{ Values.n }}{% </d> %}", "x: <b2>"),
+        (
+            "x: {{ \"abc\" | replace(from=\"\", to=\"-\") }} {{ [1, \"a\"] | join(sep=\"/\") }} {{ [1] | str }}",
+            "x: -a-b-c- 1/a [1]",
+        ),
+        ("x: |\n{{ \"a\\n\\nb\\n\" | indent(first=true, width=2) }}", "x: |\n  a\n\n  b\n"),
+        ("x: {{ \"a\\n\\nb\" | indent(blank=true, width=2, indentation=\"·\") | quote }}", "x: \"a\\n··\\n··b\""),
+        ("x: {{ Values.l[0] }}{{ Values.l[-1] }}{{ Values.l[1:] | last }}{{ Values.l | first }}", "x: 1331"),
+    ] {
+        let values = json!({"n": 2, "s": "text", "l": [1, 2, 3], "m": {"a": 1, "b": 2}});
+        let got = text(&[("templates/a", template)], &values);
+        // What fails, fails in the template.
+        let as_told = got.contains("execution error at (c/templates/a:1:");
+        let holds = if expect.is_empty() { as_told } else { got.trim_end() == expect.trim_end() };
+        if !holds {
+            wrong.push(format!("{template}: {got:?}"));
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
 }

@@ -2,12 +2,15 @@
 //! `pintle.dev/engine: tera`). Templates see the same objects under the same names and may call Helm's functions; nothing
 //! is escaped. docs/tera.md is its manual.
 
+mod filters;
 mod functions;
 mod meter;
+mod metered;
 
 use super::{RenderError, RenderRequest, convert, scope::ChartScope};
 use crate::chart::{File, MAX_DEPTH, Metadata};
-use meter::{Meter, Metered};
+use meter::Meter;
+use metered::Metered;
 use pintle_template::{Diagnosis, Hint};
 use pintle_value::Value;
 use std::{
@@ -43,8 +46,9 @@ pub(super) fn render(
     scopes: &[ChartScope<'_>],
     sources: &[Source<'_>],
 ) -> Result<Vec<(String, String)>, RenderError> {
-    let texts: HashMap<&str, Metered> =
-        sources.iter().map(|source| (source.name, Metered::of(&String::from_utf8_lossy(&source.file.data)))).collect();
+    let longest = sources.iter().map(|source| source.file.data.len()).max().unwrap_or_default();
+    let metered = |source: &Source<'_>| Metered::of(&String::from_utf8_lossy(&source.file.data), longest);
+    let texts: HashMap<&str, Metered> = sources.iter().map(|source| (source.name, metered(source))).collect();
     let meter = Arc::new(Meter::new(&request.options));
     let mut engines: HashMap<usize, (Tera, Context)> = HashMap::new();
     let mut files = Vec::new();
@@ -97,7 +101,8 @@ fn engine(
     let fail = |error: &tera::Error| failed(&format!("{path}/templates"), error, texts);
     tera.set_fallback_prefixes(charts.iter().map(|chart| format!("{chart}/templates/"))).map_err(|e| fail(&e))?;
     meter::register(&mut tera, meter);
-    functions::register(&mut tera, request, &scopes[own].chart.chart.files);
+    filters::register(&mut tera, meter);
+    functions::register(&mut tera, request, &scopes[own].chart.chart.files, meter);
     let texts: Vec<(&str, &str)> =
         known.iter().filter_map(|s| texts.get(s.name).map(|text| (s.name, text.text.as_str()))).collect();
     tera.add_raw_templates(texts).map_err(|e| fail(&e))?;

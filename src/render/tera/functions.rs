@@ -1,6 +1,6 @@
 //! What Tera's templates can call: Helm's functions under one name, and the usual ones under their own.
 
-use super::to_json;
+use super::{meter::Meter, to_json};
 use crate::{
     chart::File,
     render::{Host, RenderRequest, convert, functions::functions, host::Environment},
@@ -32,8 +32,8 @@ const FILTERS: [(&str, &str); 12] = [
 ];
 
 /// Makes all of them known.
-pub(super) fn register(tera: &mut Tera, request: &RenderRequest, files: &[File]) {
-    let helm = Arc::new(Helm { host: Arc::clone(&request.host), lint: request.options.lint });
+pub(super) fn register(tera: &mut Tera, request: &RenderRequest, files: &[File], meter: &Arc<Meter>) {
+    let helm = Arc::new(Helm { host: Arc::clone(&request.host), lint: request.options.lint, meter: Arc::clone(meter) });
     for (name, function) in FILTERS {
         let helm = Arc::clone(&helm);
         tera.register_filter(name, move |value: tera::Value, _: Kwargs, _: &State<'_>| helm.call(function, &[value]));
@@ -136,6 +136,7 @@ fn helms(kwargs: &Kwargs) -> TeraResult<(String, Vec<tera::Value>)> {
 struct Helm {
     host: Arc<dyn Host>,
     lint: bool,
+    meter: Arc<Meter>,
 }
 
 impl Helm {
@@ -144,6 +145,9 @@ impl Helm {
         let words = name.bytes().all(|b| b.is_ascii_alphanumeric());
         if !words || functions().get(name).is_none() || name == "include" {
             return Err(Error::message(format!("Helm has no function {}", strconv::quote(name.as_bytes()))));
+        }
+        for arg in args {
+            self.meter.size(arg).map_err(Error::message)?;
         }
         let data = Map::new();
         let args = args.iter().map(to_value).collect::<TeraResult<List>>()?;
