@@ -2,7 +2,7 @@
 //! docs/fields.md names the test of every field.
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
-use pintle_e2e::{DEADLINE, HELMRELEASE, Namespace, Scene, condition, wait_until};
+use pintle_e2e::{DEADLINE, HELMRELEASE, HELMREPOSITORY, Namespace, Packaged, Scene, archive, condition, wait_until};
 use serde_json::{Value, json};
 
 /// A release of hello without pods.
@@ -151,4 +151,63 @@ fn schemas() {
     let unchecked = json!({"values": {"replicas": 0, "greeting": ""}, "install": {"disableSchemaValidation": true}});
     put(at, "unchecked", "1.1.0", unchecked);
     at.until_ready("unchecked").unwrap();
+}
+
+/// A chart with values files of its own, the last of which says `mark`.
+fn publish_files(scene: &Scene, mark: &str) {
+    let file = |name: &str, text: &str| (format!("files/{name}"), text.as_bytes().to_vec());
+    let template = "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: files}\ndata: {{ .Values | toJson }}\n";
+    let bytes = archive(vec![
+        file("Chart.yaml", "apiVersion: v2\nname: files\nversion: 1.0.0\n"),
+        file("values.yaml", "a: plain\nb: plain\nc: plain\n"),
+        file("prod.yaml", "a: prod\nb: prod\n"),
+        file("more/last.yaml", &format!("b: {mark}\n")),
+        file("templates/a.yaml", template),
+    ]);
+    let bytes = bytes.unwrap();
+    scene.repository.add(Packaged { name: "files".into(), version: "1.0.0".into(), app_version: "1".into(), bytes });
+    scene.namespace.request(HELMREPOSITORY, "charts").unwrap();
+}
+
+#[test]
+fn the_charts_own_values_files() {
+    let scene = Scene::set("values-files", &[]).unwrap();
+    let at = &scene.namespace;
+    publish_files(&scene, "last");
+    let put = |more: Value, values: Value| {
+        let mut spec =
+            json!({"chart": "files", "version": "1.0.0", "sourceRef": {"kind": "HelmRepository", "name": "charts"}});
+        spec.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+        let metadata = json!({"labels": {"team": "web"}, "annotations": {"note": "none"}});
+        let chart = json!({"metadata": metadata, "spec": spec});
+        at.put_release("files", "", "", &json!({"chart": chart, "values": values, "persistentClient": false})).unwrap();
+    };
+    let data = || at.find("configmap", "files").unwrap().map(|found| found["data"].clone());
+
+    // Later files win, the spec's own values win over all of them.
+    put(json!({"valuesFiles": ["values.yaml", "prod.yaml", "./more/last.yaml"]}), json!({"c": "own"}));
+    at.until_runs("files", "files@1.0.0", 1).unwrap();
+    assert_eq!(data().unwrap(), json!({"a": "prod", "b": "last", "c": "own"}));
+
+    // Without values.yaml among them it plays no part.
+    put(json!({"valuesFiles": ["prod.yaml", "none.yaml"]}), json!({}));
+    let message = at.until_not_ready("files", &["ChartLoadFailed"]).unwrap();
+    assert!(message.contains("valuesFiles: the chart has no file none.yaml"), "{message}");
+    put(json!({"valuesFiles": ["prod.yaml", "none.yaml"], "ignoreMissingValuesFiles": true}), json!({}));
+    at.until_runs("files", "files@1.0.0", 2).unwrap();
+    assert_eq!(data().unwrap(), json!({"a": "prod", "b": "prod"}));
+
+    // A version that is published anew is another chart, whatever the strategy.
+    for (revision, strategy, mark) in [(3, "ChartVersion", "anew"), (5, "Revision", "again")] {
+        put(json!({"valuesFiles": ["more/last.yaml"], "reconcileStrategy": strategy}), json!({"mark": mark}));
+        at.until_runs("files", "files@1.0.0", revision).unwrap();
+        publish_files(&scene, mark);
+        at.until_runs("files", "files@1.0.0", revision + 1).unwrap();
+        assert_eq!(data().unwrap(), json!({"b": mark, "mark": mark}));
+    }
+
+    // What has no meaning changes nothing.
+    let more = json!({"persistentClient": true, "chart": {"metadata": {"labels": {"team": "other"}}}});
+    at.patch_release("files", &json!({"spec": more})).unwrap();
+    at.until_runs("files", "files@1.0.0", 6).unwrap();
 }

@@ -17,6 +17,7 @@ use crate::{
         ObjectId, compare_versions,
         ownership::{Origin, label_value},
     },
+    source::Keys,
 };
 use jiff::Timestamp;
 use kube::ResourceExt;
@@ -55,7 +56,7 @@ pub struct Signals {
     pub gone: BTreeSet<ObjectId>,
     /// Records of the release that were written, not necessarily by us: by name the resourceVersion, and whether it is gone.
     pub records: HashMap<String, (String, bool)>,
-    /// A ConfigMap or Secret that it takes values from changed.
+    /// A ConfigMap or Secret that it takes values, keys or credentials from changed.
     pub values: bool,
     /// Objects that it depends on, or has its chart from, and that changed.
     pub dependencies: BTreeSet<ObjectId>,
@@ -153,6 +154,8 @@ pub struct Live {
     pub taken: u32,
     /// The values.
     pub composed: Option<Composed>,
+    /// The keys by which the chart must be signed, and the generation that names them.
+    pub keys: Option<(i64, Keys)>,
     /// Consecutive errors, for the backoff.
     pub errors: u32,
     /// The last Event, so that it is not said twice.

@@ -28,6 +28,7 @@ pub mod report;
 pub mod repository;
 pub mod resolve;
 pub mod server;
+pub mod signatures;
 pub mod territory;
 pub mod triggers;
 pub mod turns;

@@ -7,7 +7,7 @@ use super::{
     context::Context,
     dependencies, health,
     live::{Composed, Key, Live},
-    policy, post_render,
+    policy, post_render, signatures,
     values::{self, Content},
 };
 use crate::{
@@ -136,7 +136,6 @@ pub async fn resolve(
     live: &mut Live,
     cluster: &Cluster,
 ) -> Result<Wanted, Blocked> {
-    unsupported(release)?;
     health::checks(&release.spec)?;
     health::check_dependencies(&release.spec)?;
     let own = release.metadata.namespace.as_deref().unwrap_or_default();
@@ -148,7 +147,7 @@ pub async fn resolve(
     dependencies::check(release, provided_by, ctx, live, cluster).await?;
     let Located { repository, entry, oci_digest, stamped } = match provider {
         Some(found) => artifact::locate(found?, ctx, live, cluster).await?,
-        None => locate(release, ctx, live).await?,
+        None => locate(release, ctx, live, cluster).await?,
     };
     let composed = compose(release, live, cluster).await?;
     let spec = &release.spec;
@@ -187,17 +186,6 @@ pub async fn resolve(
     })
 }
 
-/// Fields that the schema takes but that do nothing yet must not be passed over in silence.
-fn unsupported(release: &HelmRelease) -> Result<(), Blocked> {
-    match release.spec.chart.as_ref().and_then(|chart| chart.spec.verify.as_ref()) {
-        None => Ok(()),
-        Some(_) => Err(Blocked::for_good(
-            "UnsupportedField",
-            "spec.chart.spec.verify is not supported yet: remove it to go on without it",
-        )),
-    }
-}
-
 /// The chart template, which the CRD's rules guarantee once `chartRef` is ruled out.
 fn template(release: &HelmRelease) -> Result<&ChartTemplateSpec, Blocked> {
     let chart = release.spec.chart.as_ref();
@@ -218,8 +206,11 @@ pub struct Located {
     pub stamped: bool,
 }
 
-async fn locate(release: &HelmRelease, ctx: &Context, live: &mut Live) -> Result<Located, Blocked> {
+async fn locate(release: &HelmRelease, ctx: &Context, live: &mut Live, cluster: &Cluster) -> Result<Located, Blocked> {
     let template = template(release)?;
+    if let Some(verify) = &template.verify {
+        signatures::checkable(verify)?;
+    }
     let source = &template.source_ref;
     let own = release.metadata.namespace.as_deref().unwrap_or_default();
     let namespace = source.namespace.as_deref().unwrap_or(own);
@@ -260,6 +251,12 @@ async fn locate(release: &HelmRelease, ctx: &Context, live: &mut Live) -> Result
         ));
     };
     let (since, suspended) = match &listed.stock {
+        Stock::Index(_) if template.verify.is_some() => {
+            return Err(Blocked::for_good(
+                "UnsupportedField",
+                format!("spec.chart.spec.verify: only charts of registries are signed, and {title} has an index"),
+            ));
+        }
         Stock::Index(index) => {
             let entry = index.resolve(&template.chart, &template.version);
             let entry =
@@ -283,6 +280,7 @@ async fn locate(release: &HelmRelease, ctx: &Context, live: &mut Live) -> Result
         terminal: error.is_terminal(),
         ..Blocked::for_now(error.chart_reason(), format!("{title}: {error}"))
     })?;
+    signatures::check(release, (&listed.repository, &template.chart, &tagged), ctx, live, cluster).await?;
     let oci_digest = Some(format!("sha256:{}", tagged.manifest));
     Ok(Located { repository: listed.repository, entry: tagged.entry.clone(), oci_digest, stamped: false })
 }

@@ -232,7 +232,7 @@ pub struct ChartTemplateSpec {
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     #[schemars(extend("default" = null))]
     pub ignore_missing_values_files: bool,
-    /// How the chart's signature is verified. Not served yet.
+    /// By whom the chart must be signed; of charts in registries. Default: nobody.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub verify: Option<Verify>,
 }
@@ -315,14 +315,14 @@ pub enum ChartRefKind {
     ExternalArtifact,
 }
 
-/// How a chart's signature is verified.
+/// By whom a chart must be signed.
 #[derive(JsonSchema, Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Verify {
-    /// The tool that made the signature.
+    /// The tool that made the signature. Only cosign is served.
     #[serde(default)]
     pub provider: VerifyProvider,
-    /// The Secret with the trusted public keys.
+    /// A Secret in the namespace of this object: public keys in PEM, under names that end in `.pub`, of which one must have signed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub secret_ref: Option<LocalRef>,
 }

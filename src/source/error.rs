@@ -176,6 +176,14 @@ pub enum Error {
         /// The digest of what was downloaded.
         actual: String,
     },
+    /// None of the keys has signed the chart.
+    #[error("{url}: {why}")]
+    Unsigned {
+        /// The chart, by its digest.
+        url: String,
+        /// What there is instead.
+        why: String,
+    },
     /// A download was abandoned by a fault of ours.
     #[error("GET {url}: the download was abandoned")]
     Abandoned {
@@ -207,6 +215,7 @@ impl Error {
             | Error::NoVersion { .. }
             | Error::NoAddress { .. }
             | Error::Digest { .. }
+            | Error::Unsigned { .. }
             | Error::Abandoned { .. } => false,
         }
     }
@@ -248,6 +257,7 @@ impl Error {
             | Error::NoAddress { .. }
             | Error::NotAChart { .. } => "InvalidChartReference",
             Error::Digest { .. } => "DigestMismatch",
+            Error::Unsigned { .. } => "ChartVerificationError",
             _ => "ChartPullError",
         }
     }

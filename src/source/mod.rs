@@ -27,7 +27,7 @@ pub use archive::Archive;
 pub use digest::Sha256;
 pub use error::Error;
 pub use index::{Entry, Index};
-pub use oci::{Age, DockerConfig, Reference, Tagged, Told};
+pub use oci::{Age, DockerConfig, Keys, Reference, Tagged, Told};
 pub use repository::{Credentials, DEFAULT_TIMEOUT, Repository, Tls, redact};
 
 use archive::Archives;

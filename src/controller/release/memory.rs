@@ -22,6 +22,7 @@ impl Run<'_> {
         let signals = self.cell.take();
         if signals.values {
             self.live.composed = None;
+            self.live.keys = None;
             // Found again without a request to that cluster if its kubeconfig is still the same.
             if let Some((named, _)) = &mut self.live.remote {
                 *named = 0;

@@ -20,7 +20,7 @@ use super::{
     remote,
     report::Report,
     resolve::{self, Blocked},
-    values,
+    signatures, values,
 };
 use crate::{
     action::{self, Action, Cursor, Holder},
@@ -447,7 +447,8 @@ impl<'a> Run<'a> {
         let values = spec.values_from.iter().map(|r| (values::kind(r), r.name.clone()));
         let kubeconfig =
             spec.kube_config.iter().filter_map(|k| k.secret_ref.as_ref()).map(|s| ("Secret", s.name.clone()));
-        let sources: Vec<(&'static str, String)> = values.chain(kubeconfig).collect();
+        let keys = signatures::secret(self.release).map(|name| ("Secret", name.to_owned()));
+        let sources: Vec<(&'static str, String)> = values.chain(kubeconfig).chain(keys).collect();
         let place = &self.place;
         let index = |home: &str| {
             self.ctx.live.index(self.key, (home, &place.storage_namespace, &place.name), &sources);

@@ -5,6 +5,7 @@ mod docker_config;
 mod manifest;
 mod reference;
 mod registry;
+mod signature;
 #[cfg(test)]
 mod tests;
 
@@ -17,6 +18,7 @@ use pintle_golib::semver::{Constraint, Version};
 pub use docker_config::DockerConfig;
 pub use reference::Reference;
 pub(super) use registry::Passes;
+pub use signature::Keys;
 
 use super::digest::Sha256;
 use super::error::Error;
@@ -66,6 +68,7 @@ pub struct Told {
 #[derive(Default)]
 pub(super) struct Registries {
     pub(super) passes: Passes,
+    verified: signature::Verified,
     answers: Mutex<HashMap<Sha256, Known>>,
     flights: Flights<Sha256, Known>,
 }

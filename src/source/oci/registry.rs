@@ -29,6 +29,8 @@ const PAGES: usize = 100;
 const TAGS: usize = 50_000;
 /// How many registries' tokens are kept.
 const PASSES: usize = 1024;
+/// What a list of manifests is.
+const INDEX: &str = "application/vnd.oci.image.index.v1+json";
 /// The header that tells a manifest's digest.
 const DIGEST: HeaderName = HeaderName::from_static("docker-content-digest");
 
@@ -118,6 +120,25 @@ impl Place<'_> {
 
     /// What is under a tag or a digest: its digest, and what it is or why it is nothing that helps.
     async fn manifest(&self, at: &str) -> Result<Option<(Sha256, Result<Manifest, String>)>, Error> {
+        let found = self.document(at).await?;
+        Ok(found.map(|(digest, bytes)| (digest, manifest::read(&bytes))))
+    }
+
+    /// The manifests that refer to one, as an index; nothing if the registry knows of none.
+    pub(super) async fn referrers(&self, to: Sha256) -> Result<Option<Vec<u8>>, Error> {
+        let url = self.url(&format!("referrers/sha256:{to}"));
+        let request = self.request(url, Method::GET, INDEX, DOCUMENT);
+        let hop = self.ask(&request).await?;
+        if !hop.response.status().is_client_error() {
+            return self.body(hop, &request).await.map(Some);
+        }
+        // A registry that does not keep account of them has an index under a tag, if anything.
+        let found = self.document(&format!("sha256-{to}")).await?;
+        Ok(found.map(|(_, bytes)| bytes))
+    }
+
+    /// The manifest under a tag or a digest, and its digest.
+    pub(super) async fn document(&self, at: &str) -> Result<Option<(Sha256, Vec<u8>)>, Error> {
         let url = self.url(&format!("manifests/{at}"));
         let request = self.request(url.clone(), Method::GET, manifest::ACCEPT, DOCUMENT);
         let hop = self.ask(&request).await?;
@@ -128,7 +149,7 @@ impl Place<'_> {
         let bytes = self.body(hop, &request).await?;
         let actual = Sha256::of(&bytes);
         match manifest::sha256(at).or(stated).filter(|stated| *stated != actual) {
-            None => Ok(Some((actual, manifest::read(&bytes)))),
+            None => Ok(Some((actual, bytes))),
             Some(expected) => Err(self.tampered(&url, expected, actual)),
         }
     }
