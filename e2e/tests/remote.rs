@@ -1,6 +1,7 @@
 //! Releases that go to another cluster by `spec.kubeConfig`: their whole life there, and what a kubeconfig cannot ask for.
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+use base64::prelude::{BASE64_STANDARD, Engine as _};
 use pintle_e2e::{
     ControlPlane, DEADLINE, HELMRELEASE, Namespace, Operator, OperatorOptions, Scene, build_controlplane, condition,
     root, wait_until,
@@ -151,4 +152,74 @@ fn what_a_kubeconfig_cannot_ask_for() {
     // The chart's repository is on loopback as well, but where the release goes is looked at first.
     let message = at.until_not_ready("loopback", &["RESTClientError"]).unwrap();
     assert!(message.contains("the operator's own host"), "{message}");
+}
+
+#[test]
+fn a_cluster_by_tokens_of_an_account() {
+    // The tests' own cluster plays the other one too, for it takes the tokens that it makes.
+    let scene = Scene::set("minted", &["hello-1.0.0", "hello-1.1.0"]).unwrap();
+    let at = &scene.namespace;
+    let server = kubeconfig(scene.control_plane)["clusters"][0]["cluster"].clone();
+    let ca = BASE64_STANDARD.decode(server["certificate-authority-data"].as_str().unwrap()).unwrap();
+    let ca = String::from_utf8(ca).unwrap();
+    let put_map = |more: Value| {
+        let mut data = json!({"provider": "generic", "address": server["server"], "ca.crt": ca,
+            "audiences": "https://kubernetes.default.svc\n", "serviceAccountName": "deployer"});
+        data.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+        let map = json!({"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "there", "namespace": at.name()},
+            "data": data});
+        at.kubectl().apply(&map.to_string()).unwrap();
+    };
+    let more = |more: Value| {
+        let mut spec = json!({"interval": "1h", "kubeConfig": {"configMapRef": {"name": "there"}},
+            "values": {"replicas": 0, "hooks": {"enabled": false}}});
+        spec.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+        spec
+    };
+    let says = |reason: &str, part: &str| {
+        at.until("web", |release| {
+            let ready = condition(release, "Ready")?;
+            let said = ready["message"].as_str().is_some_and(|message| message.contains(part));
+            (ready["status"] == "False" && ready["reason"] == reason && said).then_some(())
+        })
+        .unwrap();
+    };
+
+    at.put_release("web", "hello", "1.0.0", &more(json!({}))).unwrap();
+    says("RESTClientError", "ConfigMap minted/there does not exist");
+    put_map(json!({"provider": "aws"}));
+    says("UnsupportedField", "provider \"aws\" is not supported");
+    put_map(json!({"address": "https://169.254.169.254"}));
+    says("RESTClientError", "cloud metadata");
+    put_map(json!({}));
+    says("RESTClientError", "ServiceAccount minted/deployer");
+    at.kubectl().run(&["create", "serviceaccount", "deployer", "-n", at.name()]).unwrap();
+    at.request(HELMRELEASE, "web").unwrap();
+    // It is the account that asks there, and it may not yet.
+    says("AccessDenied", "system:serviceaccount:minted:deployer");
+    let account = "--serviceaccount=minted:deployer";
+    at.kubectl().run(&["create", "clusterrolebinding", "minted", "--clusterrole=cluster-admin", account]).unwrap();
+    at.request(HELMRELEASE, "web").unwrap();
+    at.until_runs("web", "hello@1.0.0", 1).unwrap();
+    at.helm_says("web", 1, "deployed", "hello-1.0.0").unwrap();
+
+    // Tokens that the server does not take are told.
+    put_map(json!({"audiences": "https://somebody.else"}));
+    at.patch_release("web", &json!({"spec": {"chart": {"spec": {"version": "1.1.0"}}}})).unwrap();
+    wait_until("the refused token is told", DEADLINE, || {
+        let said = at.object(HELMRELEASE, "web")?["status"]["conditions"].to_string();
+        Ok(if said.contains("Unauthorized") { Ok(()) } else { Err(said) })
+    })
+    .unwrap();
+    put_map(json!({}));
+    at.until_runs("web", "hello@1.1.0", 2).unwrap();
+
+    // A tenant gets no token of another account without the right to it, and those of its own account.
+    at.kubectl().run(&["create", "serviceaccount", "tenant", "-n", at.name()]).unwrap();
+    let account = "--serviceaccount=minted:tenant";
+    at.kubectl().run(&["create", "rolebinding", "tenant", "-n", at.name(), "--clusterrole=view", account]).unwrap();
+    at.put_release("thief", "hello", "1.0.0", &more(json!({"serviceAccountName": "tenant"}))).unwrap();
+    let message = at.until_not_ready("thief", &["AccessDenied"]).unwrap();
+    assert!(message.contains("serviceaccounts/token") || message.contains("\"serviceaccounts\""), "{message}");
+    assert!(message.contains("system:serviceaccount:minted:tenant"), "{message}");
 }

@@ -20,6 +20,7 @@ use super::discovery::{Capabilities, Discovery, Resource};
 use super::error::{Action, Class, Error, Failure, Result};
 use super::gate::{Fence, Gate, GateLayer, Sample};
 use super::object::{ObjectId, Target};
+use super::token::Token;
 
 /// Answer with metadata only.
 pub(crate) const METADATA: &str = "application/json;as=PartialObjectMetadata;g=meta.k8s.io;v=v1,application/json";
@@ -126,7 +127,19 @@ impl Cluster {
     ///
     /// # Errors
     /// When the configuration (certificates, proxy, credentials) is of no use.
-    pub fn with_options(mut config: kube::Config, options: Options) -> Result<Arc<Self>> {
+    pub fn with_options(config: kube::Config, options: Options) -> Result<Arc<Self>> {
+        Self::begin(config, options, None)
+    }
+
+    /// Like [`Cluster::new`] for whoever has a token, which takes the place of what the configuration says of that.
+    ///
+    /// # Errors
+    /// When the configuration (certificates, proxy) is of no use.
+    pub fn with_token(config: kube::Config, token: Token) -> Result<Arc<Self>> {
+        Self::begin(config, Options::default(), Some(token))
+    }
+
+    fn begin(mut config: kube::Config, options: Options, token: Option<Token>) -> Result<Arc<Self>> {
         // kube's own policy retries for minutes.
         config.default_retry = false;
         let gate = Gate::new(options.concurrency, options.deadline);
@@ -134,6 +147,10 @@ impl Cluster {
             .map_err(|error| Error::Config(error.to_string()))?
             .with_layer(&GateLayer(Arc::clone(&gate)))
             .build();
+        let base = match token {
+            Some(token) => token.given_to(base),
+            None => base,
+        };
         let server = Arc::new(Server {
             base: base.clone(),
             gate,
@@ -292,6 +309,47 @@ impl Cluster {
         let live: DynamicObject = parse(Action::Apply, &object, &answer.body)?;
         let outcome = outcome(answer.code, &live, apply.manager, answer.date, answer.took);
         Ok(Applied { outcome, object: live })
+    }
+
+    /// A token of a service account for these audiences, and for how long it holds. The server may give it another life than is
+    /// asked for.
+    ///
+    /// # Errors
+    /// When namespace or name cannot be names; any failure.
+    pub async fn token(
+        &self,
+        namespace: &str,
+        account: &str,
+        audiences: &[String],
+        life: Duration,
+    ) -> Result<(String, Duration)> {
+        #[derive(serde::Deserialize)]
+        struct Made {
+            status: Given,
+        }
+        #[derive(serde::Deserialize)]
+        #[serde(rename_all = "camelCase")]
+        struct Given {
+            token: String,
+            expiration_timestamp: Timestamp,
+        }
+        for (what, value) in [("namespace", namespace), ("service account name", account)] {
+            if !is_dns_name(value) {
+                return Err(Error::Name { what, value: value.to_owned() });
+            }
+        }
+        let object = format!("token of ServiceAccount {namespace}/{account}");
+        let path = format!("/api/v1/namespaces/{namespace}/serviceaccounts/{account}/token");
+        let asked = json!({"apiVersion": "authentication.k8s.io/v1", "kind": "TokenRequest",
+            "spec": {"audiences": audiences, "expirationSeconds": life.as_secs()}});
+        let body = bytes(Action::Create, &object, &asked)?;
+        let answer = self
+            .caller
+            .call(Action::Create, &object, Method::POST, &path, Some("application/json"), None, body)
+            .await?;
+        let Made { status: given } = parse(Action::Create, &object, &answer.body)?;
+        let left = given.expiration_timestamp.duration_since(Timestamp::now());
+        Ok((given.token, Duration::try_from(left).unwrap_or_default()))
     }
 
     /// Creates an object; an existing one is an error of class [`Class::AlreadyExists`].

@@ -5,6 +5,7 @@ use kube::config::{KubeConfigOptions, Kubeconfig};
 
 use super::client::Cluster;
 use super::error::Error;
+use super::token::Token;
 use std::sync::Arc;
 
 /// Longest kubeconfig.
@@ -88,6 +89,14 @@ impl Checked {
     /// When certificates or credentials are of no use.
     pub async fn connect(self) -> Result<Arc<Cluster>, Error> {
         Cluster::new(self.config).await
+    }
+
+    /// A client for whoever has a token. Nothing is sent yet.
+    ///
+    /// # Errors
+    /// When certificates are of no use.
+    pub fn connect_with(self, token: Token) -> Result<Arc<Cluster>, Error> {
+        Cluster::with_token(self.config, token)
     }
 }
 

@@ -18,6 +18,7 @@ mod merge;
 mod object;
 pub mod ownership;
 pub mod readiness;
+mod token;
 pub mod watch;
 
 pub use apply::{Applied, Apply, Outcome};
@@ -32,4 +33,5 @@ pub use manifest::targets;
 pub use object::{ObjectId, Target, compare_versions};
 pub use ownership::{Origin, Owner};
 pub use readiness::{HookOutcome, Readiness, Rules, Strategy, hook_outcome, readiness};
+pub use token::Token;
 pub use watch::{Changed, Selection, Sight, WatchState, Watches};

@@ -30,6 +30,7 @@ pub mod resolve;
 pub mod server;
 pub mod signatures;
 pub mod territory;
+pub mod tokens;
 pub mod triggers;
 pub mod turns;
 pub mod values;

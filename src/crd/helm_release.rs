@@ -356,7 +356,9 @@ pub struct KubeConfig {
     /// A Secret that has a kubeconfig.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub secret_ref: Option<SecretKeyRef>,
-    /// A ConfigMap that says how to reach the cluster without a stored secret.
+    /// A ConfigMap that says how to reach the cluster without a stored secret: `provider` (only `generic` is served), `address`,
+    /// `ca.crt`, `audiences` (one a line; the address without it) and `serviceAccountName`, an account of this namespace whose
+    /// tokens the cluster takes.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub config_map_ref: Option<LocalRef>,
 }

@@ -445,8 +445,7 @@ impl<'a> Run<'a> {
     async fn identity(&mut self) -> Result<Identity, Trouble> {
         let spec = &self.release.spec;
         let values = spec.values_from.iter().map(|r| (values::kind(r), r.name.clone()));
-        let kubeconfig =
-            spec.kube_config.iter().filter_map(|k| k.secret_ref.as_ref()).map(|s| ("Secret", s.name.clone()));
+        let kubeconfig = spec.kube_config.iter().filter_map(remote::source);
         let keys = signatures::secret(self.release).map(|name| ("Secret", name.to_owned()));
         let sources: Vec<(&'static str, String)> = values.chain(kubeconfig).chain(keys).collect();
         let place = &self.place;
