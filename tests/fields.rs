@@ -1,4 +1,5 @@
-//! docs/fields.md names every field of a HelmRelease, and only tests that exist.
+//! docs/fields.md names every field of a HelmRelease, docs/security.md what stands in the way of a tenant, and both only tests
+//! that exist.
 #![cfg(feature = "operator")]
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
@@ -28,6 +29,28 @@ fn quoted(cell: &str) -> impl Iterator<Item = &str> {
     cell.split('`').skip(1).step_by(2)
 }
 
+/// A test's file and its name: files without a path are in e2e/tests.
+fn exists(test: &str) {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let (file, name) = test.split_once(": ").unwrap_or_else(|| panic!("{test}: no file"));
+    let path = if file.contains('/') { root.join(file) } else { root.join(format!("e2e/tests/{file}.rs")) };
+    let text = fs::read_to_string(&path).unwrap_or_else(|error| panic!("{test}: {error}"));
+    assert!(text.contains(&format!("fn {name}(")), "{test}: no such test");
+}
+
+#[test]
+fn every_attempt_of_a_tenant_has_its_test() {
+    let text = fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/security.md")).unwrap();
+    let (_, table) = text.split_once("| --- | --- | --- |").unwrap();
+    let rows: Vec<&str> = table.lines().skip(1).take_while(|line| line.starts_with('|')).collect();
+    assert!(rows.len() > 20, "{rows:?}");
+    for row in rows {
+        let (_, named) = row.rsplit_once(" | ").unwrap();
+        assert!(quoted(named).next().is_some(), "{row}: no test");
+        quoted(named).for_each(exists);
+    }
+}
+
 #[test]
 fn every_field_has_its_line_and_every_test_exists() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
@@ -55,11 +78,7 @@ fn every_field_has_its_line_and_every_test_exists() {
         }
         let mut any = false;
         for test in quoted(named) {
-            let (file, name) = test.split_once(": ").unwrap_or_else(|| panic!("{test}: no file"));
-            let path = if file.contains('/') { root.join(file) } else { root.join(format!("e2e/tests/{file}.rs")) };
-            // A package of the library comes without the tests of the operator.
-            let Ok(text) = fs::read_to_string(&path) else { panic!("{test}: no such file") };
-            assert!(text.contains(&format!("fn {name}(")), "{test}: no such test");
+            exists(test);
             (any, tests) = (true, tests + 1);
         }
         assert!(any != named.contains("no test yet"), "{line}: a test, or that there is none");

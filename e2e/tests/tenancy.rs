@@ -70,6 +70,59 @@ fn values_come_from_what_the_account_may_read() {
 }
 
 #[test]
+fn a_kubeconfig_is_read_as_the_account() {
+    let scene = Scene::set("kubeconfig-of-others", &[]).unwrap();
+    let at = &scene.namespace;
+    secret(at);
+    tenant(at, &["view"]);
+    publish(&scene, "plain", "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: plain}\n");
+    let kubeconfig = json!({"secretRef": {"name": "treasure", "key": "values.yaml"}});
+    at.put_release("far", "plain", "1.x", &json!({"serviceAccountName": "tenant", "kubeConfig": kubeconfig})).unwrap();
+    let message = at.until_not_ready("far", &["AccessDenied", "RESTClientError"]).unwrap();
+    assert!(
+        message.contains("forbidden") && message.contains("system:serviceaccount:kubeconfig-of-others:tenant"),
+        "{message}"
+    );
+}
+
+#[test]
+fn a_plan_shows_what_its_account_may_see() {
+    let scene = Scene::set("plan-of-others", &[]).unwrap();
+    let at = &scene.namespace;
+    let victim = scene.elsewhere("plan-victim").unwrap();
+    tenant(at, &["edit"]);
+    let treasure = json!({"apiVersion": "v1", "kind": "ConfigMap", "data": {"found": "treasure"},
+        "metadata": {"name": "treasure", "namespace": victim.name()}});
+    at.kubectl().apply(&treasure.to_string()).unwrap();
+    publish(&scene, "look", "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: treasure, namespace: plan-victim}\n");
+    at.put_release("look", "look", "1.x", &json!({"serviceAccountName": "tenant", "mode": "Plan"})).unwrap();
+    let message = at.until_not_ready("look", &["AccessDenied"]).unwrap();
+    assert!(
+        message.contains("forbidden") && message.contains("system:serviceaccount:plan-of-others:tenant"),
+        "{message}"
+    );
+    assert!(at.find("configmap", "look-plan").unwrap().is_none());
+}
+
+#[test]
+fn a_template_reaches_nothing_outside() {
+    let scene = Scene::set("outside", &[]).unwrap();
+    let at = &scene.namespace;
+    let template = "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: loot}\ndata:\n  dns: {{ getHostByName \"localhost\" | quote \
+                    }}\n  file: {{ .Files.Get \"/etc/passwd\" | quote }}\n  up: {{ .Files.Get \"../../../etc/passwd\" | quote }}\n";
+    publish(&scene, "looks", template);
+    at.put_release("looks", "looks", "1.x", &json!({})).unwrap();
+    at.until_ready("looks").unwrap();
+    assert_eq!(at.object("configmap", "loot").unwrap()["data"], json!({"dns": "", "file": "", "up": ""}));
+    for function in ["env", "expandenv"] {
+        publish(&scene, function, &format!("{{{{ {function} \"PATH\" }}}}"));
+        at.put_release(function, function, "1.x", &json!({})).unwrap();
+        let message = at.until_not_ready(function, &["InstallFailed"]).unwrap();
+        assert!(message.contains(&format!("function \"{function}\" not defined")), "{message}");
+    }
+}
+
+#[test]
 fn nothing_goes_where_the_account_may_not_write() {
     let scene = Scene::set("elsewhere", &[]).unwrap();
     let at = &scene.namespace;
