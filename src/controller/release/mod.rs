@@ -144,7 +144,8 @@ pub async fn reconcile(release: Arc<HelmRelease>, ctx: Arc<Context>) -> Result<T
     let mut live = cell.live.lock().await;
     if ctx.territory.is_shared() && !live.is_current {
         match is_current(&release, &ctx).await {
-            true => live.is_current = true,
+            // The watch of records may lag behind too: they are read.
+            true => (live.is_current, live.unsure) = (true, true),
             false => return Ok(Then::requeue(LAGGING)),
         }
     }
