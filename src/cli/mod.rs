@@ -9,6 +9,7 @@ mod operator;
 mod post_renderer;
 mod registry;
 mod template;
+mod traces;
 mod values;
 
 use clap::{Parser, Subcommand, error::ErrorKind};

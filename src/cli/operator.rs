@@ -1,6 +1,6 @@
 //! `pintle operator`: runs the operator until SIGTERM or SIGINT.
 
-use super::limits::LimitFlags;
+use super::{limits::LimitFlags, traces::Traces};
 use crate::{
     cluster::kubeconfig::Trust,
     controller::{self, Flags, context::Settings, leases::Election},
@@ -12,6 +12,7 @@ use clap::{Args, ValueEnum};
 use jiff::SignedDuration;
 use std::{net::SocketAddr, path::PathBuf};
 use tokio::sync::watch;
+use tracing_subscriber::{EnvFilter, Layer, filter::filter_fn, layer::SubscriberExt, util::SubscriberInitExt};
 
 /// How logs are written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -115,6 +116,9 @@ pub(super) struct Operator {
     enable_dns: bool,
     #[command(flatten)]
     limits: LimitFlags,
+    /// Send what is done as spans to this collector (OTLP over HTTP), for example http://collector:4318
+    #[arg(long, env = "OTEL_EXPORTER_OTLP_ENDPOINT", value_name = "URL")]
+    traces: Option<String>,
     /// How logs are written
     #[arg(long, env = "PINTLE_LOG_FORMAT", value_enum, default_value = "json")]
     log_format: LogFormat,
@@ -140,7 +144,6 @@ impl Operator {
     /// # Errors
     /// If the flags make no sense or the operator cannot run.
     pub(super) fn run(self) -> anyhow::Result<()> {
-        log(self.log_format, &self.log_level)?;
         // Charts may be nested deeply; renders recurse on the threads for blocking work.
         let runtime = tokio::runtime::Builder::new_multi_thread()
             .enable_all()
@@ -150,7 +153,13 @@ impl Operator {
             .thread_keep_alive(std::time::Duration::from_secs(10))
             .build()
             .context("cannot start threads")?;
-        runtime.block_on(self.serve())
+        let collector = self.traces.as_deref().filter(|url| !url.is_empty());
+        let traces = collector.map(|url| Traces::begin(url, &self.identity(), runtime.handle())).transpose()?;
+        log(self.log_format, &self.log_level, traces.as_ref())?;
+        let served = runtime.block_on(self.serve());
+        // The last spans are sent while there still is a runtime.
+        drop(traces);
+        served
     }
 
     async fn serve(self) -> anyhow::Result<()> {
@@ -158,7 +167,7 @@ impl Operator {
         if self.shards > 1 && !self.leader_elect {
             anyhow::bail!("--shards {} needs --leader-elect: a lease says whose each shard is", self.shards);
         }
-        let identity = self.identity.clone().unwrap_or_else(host_name);
+        let identity = self.identity();
         let flags = Flags {
             metrics: address(&self.metrics_addr, "--metrics-addr")?,
             health: address(&self.health_addr, "--health-addr")?,
@@ -214,6 +223,10 @@ impl Operator {
         Ok(())
     }
 
+    fn identity(&self) -> String {
+        self.identity.clone().unwrap_or_else(host_name)
+    }
+
     async fn config(&self) -> anyhow::Result<kube::Config> {
         let options = kube::config::KubeConfigOptions {
             context: self.kube_context.clone(),
@@ -255,12 +268,18 @@ async fn interrupted() {
     }
 }
 
-fn log(format: LogFormat, level: &str) -> anyhow::Result<()> {
-    let filter = tracing_subscriber::EnvFilter::try_new(level).with_context(|| format!("--log-level {level:?}"))?;
-    let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
-    match format {
-        LogFormat::Json => builder.json().flatten_event(true).init(),
-        LogFormat::Text => builder.init(),
-    }
+fn log(format: LogFormat, level: &str, traces: Option<&Traces>) -> anyhow::Result<()> {
+    let filter = EnvFilter::try_new(level).with_context(|| format!("--log-level {level:?}"))?;
+    let lines = tracing_subscriber::fmt::layer().with_writer(std::io::stderr);
+    let lines = match format {
+        LogFormat::Json => lines.json().flatten_event(true).with_filter(filter).boxed(),
+        LogFormat::Text => lines.with_filter(filter).boxed(),
+    };
+    let spans = traces.map(|traces| {
+        let layer = tracing_opentelemetry::layer().with_tracer(traces.tracer());
+        let layer = layer.with_location(false).with_threads(false).with_target(false);
+        layer.with_filter(filter_fn(|about| about.is_span() && about.target() == controller::SPANS))
+    });
+    tracing_subscriber::registry().with(lines).with(spans).init();
     Ok(())
 }

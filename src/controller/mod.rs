@@ -60,6 +60,10 @@ use tokio::sync::watch;
 use triggers::Alarm;
 use turns::Turns;
 
+/// The target of spans that are only for collectors of traces. They are of the level that is never asked for otherwise, so that
+/// they cost nothing and are in no log where nobody collects them.
+pub const SPANS: &str = "pintle::spans";
+
 /// Everything that flags decide about the process.
 #[derive(Debug, Clone)]
 pub struct Flags {

@@ -13,6 +13,7 @@ mod proposal;
 mod telling;
 
 use super::{
+    SPANS,
     context::Context,
     live::{Cell, Key, Live},
     plan::{self, Next, Situation},
@@ -39,6 +40,7 @@ use std::{
     sync::Arc,
     time::{Duration, Instant},
 };
+use tracing::{Instrument, trace_span};
 
 /// The mark that keeps a HelmRelease until its release is gone.
 pub const FINALIZER: &str = "pintle.dev/release";
@@ -149,7 +151,9 @@ pub async fn reconcile(release: Arc<HelmRelease>, ctx: Arc<Context>) -> Result<T
             false => return Ok(Then::requeue(LAGGING)),
         }
     }
-    let then = Run::new(&release, &ctx, &key, &cell, &mut live).reconcile().await;
+    let generation = release.metadata.generation.unwrap_or_default();
+    let span = trace_span!(target: SPANS, "reconcile", namespace = %key.namespace, name = %key.name, generation);
+    let then = Run::new(&release, &ctx, &key, &cell, &mut live).reconcile().instrument(span).await;
     let labels = super::metrics::KindLabels { kind: "HelmRelease" };
     ctx.metrics.reconcile_seconds.get_or_create(&labels).observe(began.elapsed());
     Ok(then)
@@ -332,7 +336,10 @@ impl<'a> Run<'a> {
                 Some(revision) => {
                     Err(Blocked::until_change("RollbackPending", format!("revision {revision} is asked for")))
                 }
-                None => resolve::resolve(self.release, self.ctx, self.live, &who.own).await,
+                None => {
+                    let span = trace_span!(target: SPANS, "resolve");
+                    resolve::resolve(self.release, self.ctx, self.live, &who.own).instrument(span).await
+                }
             };
             if let Some((reason, text)) = self.live.outage.take() {
                 self.announce(true, reason, &text).await;
@@ -370,12 +377,14 @@ impl<'a> Run<'a> {
                     }
                 }
                 (Next::Install, Ok(wanted)) => {
-                    if let Some(turn) = self.install(&wanted, &who).await? {
+                    let span = trace_span!(target: SPANS, "begin", action = "install", chart = %wanted.chart, version = %wanted.version);
+                    if let Some(turn) = self.install(&wanted, &who).instrument(span).await? {
                         return Ok(turn);
                     }
                 }
                 (Next::Upgrade { base, why }, Ok(wanted)) => {
-                    if let Some(turn) = self.upgrade(&wanted, base, why, &who).await? {
+                    let span = trace_span!(target: SPANS, "begin", action = "upgrade", chart = %wanted.chart, version = %wanted.version);
+                    if let Some(turn) = self.upgrade(&wanted, base, why, &who).instrument(span).await? {
                         return Ok(turn);
                     }
                 }

@@ -13,6 +13,7 @@ use crate::{
     },
     cluster::Cluster,
     controller::{
+        SPANS,
         charts::Loaded,
         live::Late,
         metrics::{ActionLabels, OutcomeLabel},
@@ -28,6 +29,7 @@ use std::{
     sync::Arc,
     time::{Duration, Instant},
 };
+use tracing::{Instrument, trace_span};
 
 impl Run<'_> {
     /// Where an action is carried out: as whom, under which options, at which time.
@@ -60,7 +62,8 @@ impl Run<'_> {
         planned: Option<Box<Rendered>>,
         at: &Workplace,
     ) -> Result<Result<Rendered, Turn>, Trouble> {
-        let chart = resolve::chart(wanted, self.ctx).await.map_err(Trouble::Blocked)?;
+        let span = trace_span!(target: SPANS, "load", chart = %wanted.chart, version = %wanted.version);
+        let chart = resolve::chart(wanted, self.ctx).instrument(span).await.map_err(Trouble::Blocked)?;
         let definitions = render_release::crds(&chart.chart, &wanted.values).map_err(Trouble::Blocked)?;
         let policy = policy::crds(&self.release.spec, action);
         if let Some(turn) = self.establish(&definitions, policy, at).await? {
@@ -68,7 +71,10 @@ impl Run<'_> {
         }
         let rendered = match planned {
             Some(planned) => *planned,
-            None => self.render(&chart, wanted, (action, revision), &at.cluster).await?,
+            None => {
+                let span = trace_span!(target: SPANS, "render", chart = %wanted.chart, version = %wanted.version);
+                self.render(&chart, wanted, (action, revision), &at.cluster).instrument(span).await?
+            }
         };
         // Helm 2's way to bring definitions along: never changed once they are there.
         match self.establish(&rendered.definitions, action::CrdPolicy::Create, at).await? {
@@ -342,8 +348,10 @@ impl Run<'_> {
         };
         let action = operation.cursor.doing();
         let at = self.workplace(action, who);
-        let result = advance::advance(&mut operation, &at).await;
         let version = operation.stored.record.version;
+        let step = |operation: &Operation| operation.cursor.step.as_ref().map(action::Step::describe);
+        let span = trace_span!(target: SPANS, "step", step = step(&operation), %action, revision = version);
+        let result = advance::advance(&mut operation, &at).instrument(span).await;
         if !operation.applied.is_empty() {
             self.live.drift.applied(version, std::mem::take(&mut operation.applied));
         }
