@@ -12,10 +12,27 @@ use pintle_template::{MissingKey, ParseError, Run, Set, Template};
 use pintle_value::{MapKind, Value};
 use std::{
     collections::HashMap,
-    sync::{Arc, Mutex, PoisonError},
+    sync::{
+        Arc, Mutex, OnceLock, PoisonError,
+        atomic::{AtomicUsize, Ordering},
+    },
 };
 
 type Parsed = Result<Arc<Template>, ParseError>;
+
+/// Bytes of templates for which it is worth having another thread parse: some milliseconds, where starting one takes
+/// hundredths.
+const SHARE: usize = 64 << 10;
+
+/// What such a thread may put on its stack.
+const STACK: usize = 8 << 20;
+
+/// How many threads there may be besides the one that renders: one for each other core, a few at most.
+fn others() -> usize {
+    static CORES: OnceLock<usize> = OnceLock::new();
+    const MOST: usize = 4;
+    CORES.get_or_init(|| std::thread::available_parallelism().map_or(1, usize::from).min(MOST)) - 1
+}
 
 /// A chart with its templates and schemas as they were compiled so far. Shared by all renders of the chart; what one
 /// of them compiles all others use.
@@ -38,13 +55,49 @@ impl CompiledChart {
         &self.chart
     }
 
-    fn template(&self, name: &str, file: &File) -> Parsed {
-        let mut templates = self.templates.lock().unwrap_or_else(PoisonError::into_inner);
-        let key = (name.to_owned(), file.data.as_ptr() as usize);
-        templates
-            .entry(key)
-            .or_insert_with(|| Template::parse(name, Arc::clone(&file.data), functions()).map(Arc::new))
-            .clone()
+    /// The templates of these files, in their order. What has to be parsed is shared out among the cores if it is much.
+    fn templates(&self, sources: &[Source<'_>]) -> Vec<Parsed> {
+        let lock = || self.templates.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut found: Vec<Option<Parsed>> = {
+            let templates = lock();
+            sources.iter().map(|source| templates.get(&source.key()).cloned()).collect()
+        };
+        let missing: Vec<usize> = (0..sources.len()).filter(|at| found[*at].is_none()).collect();
+        if missing.is_empty() {
+            return found.into_iter().flatten().collect();
+        }
+        let bytes: usize = missing.iter().map(|at| sources[*at].file.data.len()).sum();
+        let next = AtomicUsize::new(0);
+        let parse = || {
+            let mut parsed = Vec::new();
+            while let Some(at) = missing.get(next.fetch_add(1, Ordering::Relaxed)) {
+                let source = &sources[*at];
+                let template = Template::parse(&source.name, Arc::clone(&source.file.data), functions());
+                parsed.push((*at, template.map(Arc::new)));
+            }
+            parsed
+        };
+        let parsed = std::thread::scope(|scope| {
+            // One that cannot be had leaves its share to the others.
+            let others: Vec<_> = (0..(bytes / SHARE).min(others()))
+                .filter_map(|_| std::thread::Builder::new().stack_size(STACK).spawn_scoped(scope, parse).ok())
+                .collect();
+            let mut parsed = parse();
+            for other in others {
+                match other.join() {
+                    Ok(more) => parsed.extend(more),
+                    Err(panic) => std::panic::resume_unwind(panic),
+                }
+            }
+            parsed
+        });
+        let mut templates = lock();
+        for (at, template) in parsed {
+            // Another render may have been faster: all use the same.
+            found[at] = Some(templates.entry(sources[at].key()).or_insert(template).clone());
+        }
+        // None is missing any more.
+        found.into_iter().flatten().collect()
     }
 
     /// The schema of a chart in the tree.
@@ -63,6 +116,12 @@ struct Source<'a> {
     depth: usize,
     file: &'a File,
     scope: usize,
+}
+
+impl Source<'_> {
+    fn key(&self) -> (String, usize) {
+        (self.name.clone(), self.file.data.as_ptr() as usize)
+    }
 }
 
 /// The base name of a path.
@@ -108,9 +167,8 @@ fn go_templates(
     sources: &[Source<'_>],
 ) -> Result<Vec<(String, String)>, RenderError> {
     let mut set = Set::new("gotpl");
-    for source in sources {
-        let template = request.chart.template(&source.name, source.file).map_err(|e| failure::of_parsing(&e))?;
-        set.add(template);
+    for template in request.chart.templates(sources) {
+        set.add(template.map_err(|e| failure::of_parsing(&e))?);
     }
     let options = pintle_template::Options {
         missing_key: if request.options.strict { MissingKey::Error } else { MissingKey::Zero },

@@ -23,6 +23,7 @@ cargo xtask bench [PART…]  renders beside Helm's engine, in one table; all par
 cargo xtask fuzz --against-helm --minutes N [--seed S]   random cases, answered by Helm's engine and by ours; what differs goes to target/fuzz
 cargo xtask fuzz --panics --minutes N [--seed S]         random bytes for all readers: none may panic or hang
 cargo xtask scale [--n N]  what N small releases cost: time, CPU, memory, requests; beside the floor of a plain client
+cargo xtask scale --chart ARCHIVE [--values JSON] [--n N]   the same for N releases of another chart, without the floor
 cargo xtask crds           writes config/crd and charts/pintle/crds from the types";
 
 fn main() -> ExitCode {

@@ -4,13 +4,15 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
+use std::fs;
+use std::path::Path;
 use std::process::Command;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, ensure};
 use pintle_e2e::{
-    ChartRepository, ControlPlane, HELMRELEASE, Namespace, Operator, OperatorOptions, Watch, build_controlplane,
-    build_helm, is_ready, release_spec, root, wait_until,
+    ChartRepository, ControlPlane, HELMRELEASE, Namespace, Operator, OperatorOptions, Packaged, Watch,
+    build_controlplane, build_helm, is_ready, release_spec, root, wait_until,
 };
 use serde_json::{Value, json};
 
@@ -21,16 +23,23 @@ const REST: Duration = Duration::from_secs(30);
 /// Changes by somebody whose correction is timed.
 const DRIFTS: usize = 20;
 
-/// `cargo xtask scale [--n N] [--pods]`
+/// `cargo xtask scale [--n N] [--pods | --chart ARCHIVE [--values JSON]]`
 pub(crate) fn run(args: &[&str]) -> Result<()> {
-    let (mut count, mut replicas) = (100_usize, 0);
+    let (mut count, mut replicas, mut chart, mut values) = (100_usize, 0, None, json!({}));
     let mut args = args.iter();
     while let Some(arg) = args.next() {
         match *arg {
             "--n" => count = args.next().context("--n takes a number")?.parse()?,
             "--pods" => replicas = 1,
-            other => anyhow::bail!("unknown argument {other}: cargo xtask scale [--n N] [--pods]"),
+            "--chart" => chart = Some(args.next().context("--chart takes a packaged chart")?),
+            "--values" => values = serde_json::from_str(args.next().context("--values takes JSON")?)?,
+            other => anyhow::bail!(
+                "unknown argument {other}: cargo xtask scale [--n N] [--pods | --chart ARCHIVE [--values JSON]]"
+            ),
         }
+    }
+    if let Some(chart) = chart {
+        return of_chart(Path::new(chart), values, count);
     }
     let mut report = |line: &str| println!("{line}");
     let tools = build_controlplane(&mut report)?;
@@ -145,6 +154,54 @@ pub(crate) fn run(args: &[&str]) -> Result<()> {
         table.push(format!("drift: corrected after {} ms (median of {})", median.as_millis(), corrected.len()));
     }
     println!("\n{count} releases, {replicas} pods each\n{}", table.join("\n"));
+    Ok(())
+}
+
+/// What releases of any chart cost: installed, and upgraded with another value of `commonLabels`, which many charts put on all
+/// their objects.
+fn of_chart(archive: &Path, mut values: Value, count: usize) -> Result<()> {
+    let mut report = |line: &str| println!("{line}");
+    let tools = build_controlplane(&mut report)?;
+    let helm = build_helm(&mut report)?;
+    pintle_e2e::pintle()?;
+    let control_plane = ControlPlane::start(&tools, &root().join("target/scale"))?;
+    let repository = ChartRepository::start()?;
+    control_plane.prepare_for_operator()?;
+    let at = Namespace::create("scale", control_plane.admin(), &helm)?;
+    let told = at.helm(&["show", "chart", archive.to_str().context("the path is not UTF-8")?])?;
+    let field = |key: &str| {
+        let line = told.lines().find_map(|line| line.strip_prefix(key)).with_context(|| format!("no {key}"))?;
+        Ok::<_, anyhow::Error>(line.trim().trim_matches(['"', '\'']).to_owned())
+    };
+    let (name, version) = (field("name:")?, field("version:")?);
+    let bytes = fs::read(archive)?;
+    repository.add(Packaged { name: name.clone(), version: version.clone(), app_version: String::new(), bytes });
+    at.put_repository("charts", &json!({"url": repository.url(), "interval": "10m"}))?;
+    let options = OperatorOptions { namespace: Some("scale".into()), ..OperatorOptions::default() };
+    let operator = Operator::start(&control_plane, "scale", options)?;
+    let mut watch = at.kubectl().watch(&[HELMRELEASE, "-n", at.name()])?;
+    let mut table = Vec::new();
+    for (round, verb) in [(1, "create"), (2, "apply")] {
+        values["commonLabels"] = json!({"round": round.to_string()});
+        let more = json!({"interval": "1h", "timeout": "10m", "driftDetection": {"mode": "enabled"}, "values": values});
+        let spec = release_spec(&name, &version, &more);
+        let items: Vec<Value> = (0..count)
+            .map(|number| {
+                json!({"apiVersion": "pintle.dev/v1", "kind": "HelmRelease", "spec": spec,
+                    "metadata": {"name": format!("r{number}"), "namespace": at.name()}})
+            })
+            .collect();
+        let list = json!({"apiVersion": "v1", "kind": "List", "items": items}).to_string();
+        while watch.next(Duration::from_secs(5))?.is_some() {}
+        let phase = Phase::begin(&operator, &control_plane)?;
+        at.kubectl().run_with(&[verb, "-f", "-"], &list)?;
+        until_all(&mut watch, count, round)?;
+        let told =
+            phase.end(if round == 1 { "install" } else { "a value changed" }, count, &operator, &control_plane)?;
+        table.push(format!("{told}"));
+        table.push(told.requests());
+    }
+    println!("\n{count} releases of {name} {version}\n{}", table.join("\n"));
     Ok(())
 }
 
