@@ -13,12 +13,13 @@ use pintle_value::Map;
 use std::{
     io::Write as _,
     panic::{AssertUnwindSafe, catch_unwind},
+    path::{Path, PathBuf},
     process::ExitCode,
     sync::{Arc, Mutex},
     time::{Duration, Instant},
 };
 
-/// How long one input may take.
+/// How long one input may keep a processor busy: a machine that has no time for us is no hang.
 const PATIENCE: Duration = Duration::from_secs(60);
 
 /// A reader, with a maker of what it reads.
@@ -39,8 +40,29 @@ const TARGETS: &[Target] = &[
     Target { name: "registry", make: make_registry, read: read_registry },
 ];
 
-/// What is being read just now: where, since when, and what it is.
-type Watched = Arc<Mutex<Option<(String, Instant, Vec<u8>)>>>;
+/// What is being read just now: where, how busy the reader was before, and what it is.
+type Watched = Arc<Mutex<Option<(String, Duration, Vec<u8>)>>>;
+
+/// The clock of a thread: the time that it was on a processor, as Linux tells it, and the time that has passed elsewhere.
+#[derive(Clone)]
+struct Clock {
+    account: Option<PathBuf>,
+    began: Instant,
+}
+
+impl Clock {
+    /// This thread's.
+    fn mine() -> Self {
+        let thread = std::fs::read_link("/proc/thread-self").ok();
+        Self { account: thread.map(|own| Path::new("/proc").join(own).join("schedstat")), began: Instant::now() }
+    }
+
+    fn now(&self) -> Duration {
+        let told = self.account.as_ref().and_then(|path| std::fs::read_to_string(path).ok());
+        let busy = told.as_ref().and_then(|text| text.split(' ').next()?.parse().ok());
+        busy.map_or_else(|| self.began.elapsed(), Duration::from_nanos)
+    }
+}
 
 /// Takes the targets in turns until the time is over.
 ///
@@ -58,7 +80,8 @@ pub fn run(
         bail!("there is no such target; there are: {}", TARGETS.iter().map(|t| t.name).collect::<Vec<_>>().join(", "));
     }
     let watched = Watched::default();
-    watch(Arc::clone(&watched));
+    let clock = Clock::mine();
+    watch(Arc::clone(&watched), clock.clone());
     let (start, mut told, mut at, mut crashes) = (Instant::now(), Instant::now(), 0u64, 0u64);
     let mut slowest = vec![(Duration::ZERO, 0u64); targets.len()];
     while start.elapsed() < time {
@@ -67,7 +90,7 @@ pub fn run(
         let mut rng = Rng::new(seed, at);
         let bytes = (target.make)(&mut rng, seeds);
         if let Ok(mut now) = watched.lock() {
-            *now = Some((format!("{} {at} of seed {seed}", target.name), Instant::now(), bytes.clone()));
+            *now = Some((format!("{} {at} of seed {seed}", target.name), clock.now(), bytes.clone()));
         }
         let begun = Instant::now();
         let done = catch_unwind(AssertUnwindSafe(|| (target.read)(&bytes)));
@@ -104,12 +127,12 @@ fn shown(bytes: &[u8]) -> String {
 }
 
 /// Ends the process, naming the input, when one takes too long.
-fn watch(watched: Watched) {
+fn watch(watched: Watched, clock: Clock) {
     std::thread::spawn(move || {
         loop {
             std::thread::sleep(Duration::from_millis(500));
-            let hung =
-                watched.lock().ok().and_then(|now| now.clone()).filter(|(_, since, _)| since.elapsed() > PATIENCE);
+            let hung = watched.lock().ok().and_then(|now| now.clone());
+            let hung = hung.filter(|(_, since, _)| clock.now().saturating_sub(*since) > PATIENCE);
             if let Some((name, _, bytes)) = hung {
                 eprintln!("{name} hangs: {}", shown(&bytes));
                 std::process::exit(3);
