@@ -384,6 +384,8 @@ fn what_belongs_to_the_objects_goes_as_the_spec_says() {
         let selector = format!("metadata.name={name}");
         let args = ["deployments.apps", "-n", at.name(), "--field-selector", &selector];
         let mut watch = at.kubectl().watch(&args).unwrap();
+        // Once it shows what is there: what goes before that is never told of.
+        watch.until(DEADLINE, |_| Some(())).unwrap();
         begin_delete(at, name);
         let mut finalizers = String::new();
         watch
