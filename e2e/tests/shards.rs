@@ -57,6 +57,7 @@ impl Replicas {
         let items = list["items"].as_array().cloned().unwrap_or_default();
         let name = |lease: &Value| lease["metadata"]["name"].as_str().unwrap_or_default().to_owned();
         let holder = |lease: &Value| lease["spec"]["holderIdentity"].as_str().map(str::to_owned);
+        // Tests of this file share a control plane: none of their names begins with another's.
         let ours = format!("{}-", self.scene.namespace.name());
         let of_shards = |lease: &&Value| name(lease).starts_with(&ours) && !name(lease).contains("-member-");
         items.iter().filter(of_shards).map(|lease| (name(lease), holder(lease))).collect()
@@ -111,7 +112,7 @@ fn until_all_run(at: &Namespace, count: usize, revision: i64) {
 #[test]
 fn replicas_share_and_give_away() {
     const RELEASES: usize = 30;
-    let replicas = Replicas::set("shards", 6, 1800);
+    let replicas = Replicas::set("shared", 6, 1800);
     let at = &replicas.scene.namespace;
     let mut hooks = HookRuns::watch(at).unwrap();
     let a = replicas.start("a");
@@ -149,7 +150,7 @@ fn replicas_share_and_give_away() {
 #[test]
 fn the_shards_of_the_dead_are_taken_over() {
     const RELEASES: usize = 8;
-    let replicas = Replicas::set("shards-of-the-dead", 4, 10);
+    let replicas = Replicas::set("dead", 4, 10);
     let at = &replicas.scene.namespace;
     let mut hooks = HookRuns::watch(at).unwrap();
     let (mut a, b) = (replicas.start("a"), replicas.start("b"));
