@@ -54,7 +54,14 @@ use kube::{
 };
 use live::Key;
 use metrics::Metrics;
-use std::{net::SocketAddr, sync::Arc, time::Duration};
+use std::{
+    net::SocketAddr,
+    sync::{
+        Arc,
+        atomic::{AtomicU8, Ordering},
+    },
+    time::Duration,
+};
 use territory::{Change, Territory};
 use tokio::sync::watch;
 use triggers::Alarm;
@@ -232,6 +239,19 @@ async fn work_on(
     // The first shard was gained before anybody was told.
     ctx.metrics.shards.set(i64::try_from(ctx.territory.kept().len()).unwrap_or(i64::MAX));
     let watched = watcher::Config::default().any_semantic();
+    // Ready once releases and repositories are listed: until then nothing can be reconciled, and a controller that is stopped
+    // before waits for its list for ever. Not by the store's own `wait_until_ready`, which wakes only the last of those who
+    // wait, and the controller waits too.
+    let lists = Arc::new(AtomicU8::new(0));
+    let listed = |which: u8| {
+        let (ready, lists) = (ready.clone(), lists.clone());
+        move |is_done: bool| {
+            if is_done && lists.fetch_or(1 << which, Ordering::Relaxed) | 1 << which == 0b11 {
+                ready.ready();
+                tracing::info!("ready");
+            }
+        }
+    };
 
     let release_events = {
         let ctx = ctx.clone();
@@ -239,13 +259,9 @@ async fn work_on(
             .default_backoff()
             .modify(|release| release.metadata.managed_fields = None)
             .reflect(releases_writer)
-            // Ready once the releases are listed: until then nothing can be reconciled. Not by the store's own
-            // `wait_until_ready`, which wakes only the last of those who wait, and the controller waits too.
-            .inspect_ok(move |event| {
-                if matches!(event, watcher::Event::InitDone) {
-                    ready.ready();
-                    tracing::info!("ready");
-                }
+            .inspect_ok({
+                let listed = listed(0);
+                move |event| listed(matches!(event, watcher::Event::InitDone))
             })
             .touched_objects()
             .inspect_ok(move |release| triggers::release_changed(&ctx, release))
@@ -262,6 +278,10 @@ async fn work_on(
             .default_backoff()
             .modify(|repository| repository.metadata.managed_fields = None)
             .reflect(repositories_writer)
+            .inspect_ok({
+                let listed = listed(1);
+                move |event| listed(matches!(event, watcher::Event::InitDone))
+            })
             .touched_objects()
             .inspect_ok(move |repository| triggers::repository_changed(&ctx, repository))
             .inspect_err(|error| tracing::warn!(%error, "watch of HelmRepositories failed, tried again"))
