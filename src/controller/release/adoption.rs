@@ -1,7 +1,7 @@
 //! Records of before: in the other kind of object, by `helm` with another `HELM_DRIVER` or an operator with another
 //! `--storage-driver`; and those of Tiller, Helm 2's server. They are copied, so that the release goes on where it was.
 
-use super::{Run, Trouble, glimpse::TILLERS};
+use super::{Run, Trouble};
 use crate::{
     action::objects,
     cluster::Class,
@@ -12,6 +12,8 @@ use crate::{
 const COPIED: &str = "pintle.dev/copied-to";
 /// The same while the copies are being made: an interrupted copy is taken up again.
 const COPYING: &str = "copying";
+/// Where Tiller kept its records, unless it was told otherwise.
+const TILLERS: &str = "kube-system";
 
 impl Run<'_> {
     /// Copies the records of a release that has none where it should. Says whether there were any.
@@ -26,6 +28,11 @@ impl Run<'_> {
             return Ok(true);
         }
         Ok(namespace != TILLERS && self.may_be_in(TILLERS) && self.copy_tillers(TILLERS, storage).await?)
+    }
+
+    /// Whether there may be records of before anywhere.
+    pub(super) fn may_be_elsewhere(&self) -> bool {
+        self.may_be_in(&self.place.storage_namespace) || self.may_be_in(TILLERS)
     }
 
     /// Whether records of before may be in a namespace.

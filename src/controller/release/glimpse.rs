@@ -12,9 +12,6 @@ use crate::{
 use jiff::Timestamp;
 use std::collections::BTreeSet;
 
-/// Where Tiller kept its records, unless it was told otherwise.
-pub(super) const TILLERS: &str = "kube-system";
-
 /// What is seen of a release.
 #[derive(Debug)]
 enum Glimpse {
@@ -54,11 +51,7 @@ impl Run<'_> {
                 self.live.history = Some(revisions);
                 self.live.glimpsed = true;
             }
-            Some(Glimpse::New)
-                if [storage_namespace, TILLERS].iter().all(|of| recorded.is_elsewhere(of, name) == Some(false)) =>
-            {
-                self.live.history = Some(Vec::new());
-            }
+            Some(Glimpse::New) if !self.may_be_elsewhere() => self.live.history = Some(Vec::new()),
             _ => return false,
         }
         self.live.taken = 0;
