@@ -168,6 +168,27 @@ fn documents_end_at_their_limits() {
     check("aliases in fromYaml", "document contains excessive aliasing", || rendered_files(files, Options::default()));
 }
 
+#[test]
+fn schemas_end_at_their_limits() {
+    let chart = |schema: &str| {
+        let chart = "apiVersion: v2\nname: c\nversion: 1.0.0";
+        rendered_files(vec![file("Chart.yaml", chart), file("values.schema.json", schema)], Options::default())
+    };
+    let levels: String = (0..40)
+        .map(|level| {
+            let next = format!("{{\"$ref\": \"#/$defs/d{}\"}}", level + 1);
+            format!("\"d{level}\": {{\"allOf\": [{next}, {next}]}}, ")
+        })
+        .collect();
+    check("schemas that lead to each other", "the schema takes more than 20000000 steps", || {
+        chart(&format!("{{\"$ref\": \"#/$defs/d0\", \"$defs\": {{{levels}\"d40\": {{}}}}}}"))
+    });
+    let patterns: Vec<String> = (0..1000).map(|i| format!("{{\"pattern\": \"(\\\\pL{{10}}|{i}){{2}}\"}}")).collect();
+    check("patterns", "patterns of the schema take more than 67108864 bytes", || {
+        chart(&format!("{{\"anyOf\": [{}]}}", patterns.join(",")))
+    });
+}
+
 fn archive(entries: &[(&str, usize)]) -> Vec<u8> {
     let mut tar = tar::Builder::new(GzEncoder::new(Vec::new(), Compression::fast()));
     for (name, size) in entries {

@@ -8,7 +8,7 @@ use crate::{
 use anyhow::{Result, bail};
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use flate2::{Compression, write::GzEncoder};
-use pintle::chart::{load, strvals};
+use pintle::chart::{self, Frozen, load, strvals};
 use pintle_value::Map;
 use std::{
     io::Write as _,
@@ -33,6 +33,7 @@ const TARGETS: &[Target] = &[
     Target { name: "template", make: make_template, read: read_template },
     Target { name: "yaml", make: make_yaml, read: read_yaml },
     Target { name: "values", make: make_values, read: read_values },
+    Target { name: "schema", make: make_schema, read: read_schema },
     Target { name: "archive", make: make_archive, read: read_archive },
     #[cfg(feature = "index")]
     Target { name: "index", make: make_index, read: read_index },
@@ -233,6 +234,95 @@ fn read_values(bytes: &[u8]) {
         let map = Map::new();
         let _ = read(&text, &map);
         let _ = read("a.b[1].c=1", &map);
+    }
+}
+
+/// A schema, of all keywords, with values that may be none.
+fn schema(rng: &mut Rng, depth: usize) -> String {
+    if depth == 0 || rng.chance(10) {
+        return (rng.pick(&["{}", "true", "false", "1", "\"x\"", "null", "[]", "[{}, true]", "{\"$ref\": \"#\"}"]))
+            .to_owned();
+    }
+    let keywords: Vec<String> = (0..rng.below(5))
+        .map(|_| {
+            let keyword = rng.pick(&[
+                "type",
+                "properties",
+                "$ref",
+                "$ref",
+                "$defs",
+                "definitions",
+                "items",
+                "allOf",
+                "anyOf",
+                "oneOf",
+                "not",
+                "if",
+                "then",
+                "additionalProperties",
+                "patternProperties",
+                "required",
+                "enum",
+                "const",
+                "minimum",
+                "maxLength",
+                "pattern",
+                "format",
+                "$id",
+                "$anchor",
+                "$schema",
+                "$dynamicRef",
+                "contains",
+                "prefixItems",
+                "unevaluatedProperties",
+                "dependentSchemas",
+                "dependencies",
+                "propertyNames",
+                "uniqueItems",
+                "description",
+            ]);
+            let value = match rng.below(4) {
+                0 => format!("{{\"a\": {}, \"b/~\": {}}}", schema(rng, depth - 1), schema(rng, depth - 1)),
+                1 => format!("[{}, {}]", schema(rng, depth - 1), schema(rng, depth - 1)),
+                2 => schema(rng, depth - 1),
+                _ => (rng.pick(&[
+                    "\"object\"",
+                    "\"#/$defs/a\"",
+                    "\"#/properties/b~1~0\"",
+                    "\"#/definitions/a/allOf/0\"",
+                    "\"a\"",
+                    "\"#a\"",
+                    "\"urn:a#/$defs/a\"",
+                    "\"http://json-schema.org/draft-07/schema#\"",
+                    "\"http://json-schema.org/draft-04/schema#\"",
+                    "5",
+                    "-1",
+                    "2.5",
+                    "\"^a|(b+)+$\"",
+                    "\"ipv4\"",
+                    "[\"a\", \"b\"]",
+                    "[\"string\", \"null\"]",
+                ]))
+                .to_owned(),
+            };
+            format!("\"{keyword}\": {value}")
+        })
+        .collect();
+    format!("{{{}}}", keywords.join(", "))
+}
+
+fn make_schema(rng: &mut Rng, _: &[Case]) -> Vec<u8> {
+    let mut bytes = schema(rng, 5).into_bytes();
+    if rng.chance(25) {
+        damage(rng, &mut bytes);
+    }
+    bytes
+}
+
+fn read_schema(bytes: &[u8]) {
+    let values = serde_json::json!({"a": {"a": [1, {"a": "b"}, null], "b/~": {"a": {"a": 2.5}}}, "b": "a"});
+    if let (Ok(schema), Ok(values)) = (chart::schema::compile(&bytes.into()), Frozen::try_from(&values)) {
+        let _ = schema.check(&values);
     }
 }
 

@@ -1,15 +1,21 @@
 //! values.schema.json: compiled once per chart, checked on every render, failures in Helm's words.
 //!
+//! Most schemas and values need nothing but [`rules`]; the library compiles a schema when it has more in it, or when values
+//! do not fit and words have to be found for that.
+//!
 //! A schema never reaches beyond itself: references to files and to the network are refused.
 
-use super::dependencies::Instance;
+mod rules;
+
+use super::{dependencies::Instance, frozen::Frozen};
 use boon::{CompileError, Compiler, ErrorKind, SchemaIndex, Schemas, UrlLoader, ValidationError};
 use pintle_golib::strconv;
+use rules::Rules;
 use serde_json::Value;
-use std::sync::Arc;
 use std::{
     error::Error,
     fmt::{Display, Write as _},
+    sync::{Arc, OnceLock},
 };
 
 const URL: &str = "file:///values.schema.json";
@@ -18,6 +24,13 @@ const MAX_REFERENCES: usize = 20_000;
 
 /// A compiled schema.
 pub struct Schema {
+    text: Arc<[u8]>,
+    rules: Rules,
+    library: OnceLock<Result<Library, String>>,
+}
+
+/// A schema as the library compiles it.
+struct Library {
     schemas: Schemas,
     index: SchemaIndex,
 }
@@ -29,29 +42,39 @@ pub type Compiled<'a> = dyn FnMut(&Instance) -> Option<Arc<Result<Schema, String
 ///
 /// # Errors
 /// Why it is none, in Helm's words where Helm has some.
-pub fn compile(text: &[u8]) -> Result<Schema, String> {
+pub fn compile(text: &Arc<[u8]>) -> Result<Schema, String> {
     if text.windows(5).filter(|w| w == b"$ref\"").count() > MAX_REFERENCES {
         return Err(format!("schema has more than {MAX_REFERENCES} references"));
     }
-    let json: Value = serde_json::from_slice(text).map_err(|e| not_json(&e, text))?;
-    with_stack(|| {
-        let mut compiler = Compiler::new();
-        compiler.use_loader(Box::new(Closed));
-        let mut schemas = Schemas::new();
-        compiler.add_resource(URL, json).map_err(|e| explain(&e))?;
-        let index = compiler.compile(URL, &mut schemas).map_err(|e| explain(&e))?;
-        Ok(Schema { schemas, index })
-    })
+    let Some(rules) = Rules::read(text) else {
+        let json: Result<Value, _> = serde_json::from_slice(text);
+        return Err(json.err().map_or_else(|| "schema has too many schemas in it".into(), |e| not_json(&e, text)));
+    };
+    if !rules.patterns_are_small() {
+        return Err(format!("patterns of the schema take more than {} bytes", rules::MAX_PROGRAMS));
+    }
+    let schema = Schema { text: Arc::clone(text), rules, library: OnceLock::new() };
+    if !schema.rules.are_certain() {
+        schema.library()?;
+    }
+    Ok(schema)
 }
 
 impl Schema {
     /// Checks values.
     ///
     /// # Errors
-    /// One line per failure, nested ones indented, as Helm prints them.
-    pub fn check(&self, values: &Value) -> Result<(), String> {
+    /// One line per failure, nested ones indented, as Helm prints them; or that the check takes more than there is time for.
+    pub fn check(&self, values: &Frozen) -> Result<(), String> {
+        if self.rules.accept(values) {
+            return Ok(());
+        }
+        let library = self.library()?;
         with_stack(|| {
-            self.schemas.validate(values, self.index).map_err(|error| {
+            if !self.rules.are_cheap_for(values) {
+                return Err(format!("the schema takes more than {} steps to check the values\n", rules::MAX_COST));
+            }
+            library.schemas.validate(&values.into(), library.index).map_err(|error| {
                 let mut text = String::new();
                 for cause in &error.causes {
                     tree(cause, 0, &mut text);
@@ -60,13 +83,28 @@ impl Schema {
             })
         })
     }
+
+    fn library(&self) -> Result<&Library, String> {
+        let compiled = self.library.get_or_init(|| {
+            let json: Value = serde_json::from_slice(&self.text).map_err(|e| not_json(&e, &self.text))?;
+            with_stack(|| {
+                let mut compiler = Compiler::new();
+                compiler.use_loader(Box::new(Closed));
+                let mut schemas = Schemas::new();
+                compiler.add_resource(URL, json).map_err(|e| explain(&e))?;
+                let index = compiler.compile(URL, &mut schemas).map_err(|e| explain(&e))?;
+                Ok(Library { schemas, index })
+            })
+        });
+        compiled.as_ref().map_err(Clone::clone)
+    }
 }
 
 /// Checks the computed values of a chart and of all charts in it. `compiled` gives a chart's schema, if it has one.
 ///
 /// # Errors
 /// All failures together, in Helm's words.
-pub fn validate(chart: &Instance, values: &Value, compiled: &mut Compiled<'_>) -> Result<(), String> {
+pub fn validate(chart: &Instance, values: &Frozen, compiled: &mut Compiled<'_>) -> Result<(), String> {
     let mut text = String::new();
     gather(chart, values, compiled, &mut text);
     if text.is_empty() {
@@ -75,7 +113,7 @@ pub fn validate(chart: &Instance, values: &Value, compiled: &mut Compiled<'_>) -
     Err(format!("values don't meet the specifications of the schema(s) in the following chart(s):\n{text}"))
 }
 
-fn gather(chart: &Instance, values: &Value, compiled: &mut Compiled<'_>, text: &mut String) {
+fn gather(chart: &Instance, values: &Frozen, compiled: &mut Compiled<'_>, text: &mut String) {
     let outcome = match compiled(chart).as_deref() {
         None => Ok(()),
         Some(Ok(schema)) => schema.check(values),
@@ -87,13 +125,13 @@ fn gather(chart: &Instance, values: &Value, compiled: &mut Compiled<'_>, text: &
     for child in &chart.dependencies {
         let name = &child.metadata.name;
         match values.get(name) {
-            None | Some(Value::Null) => {}
-            Some(table @ Value::Object(_)) => gather(child, table, compiled, text),
+            None | Some(Frozen::Null) => {}
+            Some(table @ Frozen::Table(_)) => gather(child, table, compiled, text),
             Some(other) => {
                 let got = match other {
-                    Value::Bool(_) => "bool",
-                    Value::Number(_) => "float64",
-                    Value::String(_) => "string",
+                    Frozen::Bool(_) => "bool",
+                    Frozen::Float(_) | Frozen::Int(_) => "float64",
+                    Frozen::Text(_) => "string",
                     _ => "[]interface {}",
                 };
                 text.push_str(&format!("{name}:\ninvalid type for values: expected object (map), got {got}\n"));
@@ -279,7 +317,8 @@ mod tests {
 
     #[track_caller]
     fn check(schema: &Value, values: &Value, want: &str) {
-        let got = compile(schema.to_string().as_bytes()).and_then(|s| s.check(values));
+        let values = Frozen::try_from(values).unwrap();
+        let got = compile(&schema.to_string().into_bytes().into()).and_then(|s| s.check(&values));
         assert_eq!(got.err().unwrap_or_default(), want);
     }
 
@@ -325,7 +364,7 @@ mod tests {
              be one of 'array', 'boolean', 'integer', 'null', 'number', 'object', 'string'\n  - at '/type': got \
              number, want array",
         );
-        assert_eq!(compile(b"x").err().unwrap(), "invalid character 'x' looking for beginning of value");
+        assert_eq!(compile(&Arc::from(*b"x")).err().unwrap(), "invalid character 'x' looking for beginning of value");
     }
 
     #[test]

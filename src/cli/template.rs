@@ -225,12 +225,16 @@ impl Template {
         let rendered = std::thread::Builder::new()
             .stack_size(STACK)
             .spawn(move || {
-                let (files, rendered) = render::render_files(&request).map_err(Stop::Render)?;
-                let files = match post {
-                    Some(post) => post.run(files).map_err(Stop::PostRender)?,
-                    None => files,
-                };
-                render::arrange(files, rendered, &request.options).map_err(Stop::Render)
+                let arranged = render::render_files(&request).map_err(Stop::Render).and_then(|(files, rendered)| {
+                    let files = match post {
+                        Some(post) => post.run(files).map_err(Stop::PostRender)?,
+                        None => files,
+                    };
+                    render::arrange(files, rendered, &request.options).map_err(Stop::Render)
+                });
+                // The program ends soon. The system takes the memory back at once, piece by piece it takes milliseconds.
+                std::mem::forget(request);
+                arranged
             })
             .map_err(|e| e.to_string())?
             .join()

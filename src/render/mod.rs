@@ -225,8 +225,8 @@ pub fn render_tree(
         ..Rendered::default()
     };
     if !request.options.skip_schema_validation && has_schema(root) {
-        let json = (&rendered.values).into();
-        schema::validate(root, &json, &mut |chart| request.chart.schema(chart)).map_err(RenderError::Schema)?;
+        schema::validate(root, &rendered.values, &mut |chart| request.chart.schema(chart))
+            .map_err(RenderError::Schema)?;
     }
     check_kube_version(&root.metadata, &request.capabilities)?;
     let shared =

@@ -55,6 +55,11 @@ impl Regex {
         &self.pattern
     }
 
+    /// Bytes of memory that the compiled program takes.
+    pub fn memory(&self) -> usize {
+        self.program.memory_usage()
+    }
+
     /// Number of groups.
     pub fn group_count(&self) -> usize {
         self.names.len()
