@@ -447,7 +447,7 @@ impl Keywords {
             ("$schema", Value::String(name)) => {
                 let name = name.strip_suffix('#').unwrap_or(name);
                 let name = name.strip_prefix("https://").or_else(|| name.strip_prefix("http://"));
-                reader.alone = name == Some("json-schema.org/draft-07/schema");
+                reader.alone |= root && name == Some("json-schema.org/draft-07/schema");
                 let known = [
                     "json-schema.org/schema",
                     "json-schema.org/draft-07/schema",

@@ -219,6 +219,13 @@ fn schemas_that_cost_more_than_anybody_has() {
         json!({"$ref": "#/x~1y/d0", "x/y": defs("#/x~1y/NEXT", 0)}),
         json!({"$ref": "urn:b", "$defs": {"b": within}}),
         json!({"$id": "urn:a", "$ref": "urn:a#/$defs/d0", "$defs": defs("urn:a#/$defs/NEXT", 0)}),
+        // One schema in it is of draft 7, the others are not.
+        json!({
+            "$ref": "#/$defs/old",
+            "properties": {"a": {"$ref": "#"}},
+            "allOf": [{"properties": {"a": {"$ref": "#"}}}],
+            "$defs": {"old": {"$id": "urn:old", "$schema": "http://json-schema.org/draft-07/schema#"}}
+        }),
         json!({"properties": {"a": {"allOf": [{"$ref": "#"}, {"$ref": "#"}]}}}),
         json!({"patternProperties": {"a": {"$ref": "#"}}, "propertyNames": {}, "dependentSchemas": {"a": {"$ref": "#"}}, "additionalProperties": {"$ref": "#"}, "allOf": [{"patternProperties": {"": {"$ref": "#"}}}]}),
     ] {
