@@ -80,7 +80,11 @@ impl Time {
     }
 
     fn civil(&self) -> Civil {
-        Civil::of(i128::from(self.unix) + i128::from(self.offset))
+        // Go counts the seconds since March of the year -292277022400 in 64 bits without a sign: what is before that
+        // comes after all else.
+        const START: i64 = 9_223_372_028_741_760_000;
+        let since = self.unix.wrapping_add(i64::from(self.offset)).wrapping_add(START).cast_unsigned();
+        Civil::of(i128::from(since) - i128::from(START))
     }
 
     fn own_zone(&self) -> Fixed {

@@ -326,10 +326,10 @@ impl<'s> Lexer<'s> {
 
     fn right_delim(&mut self, trims: bool) -> Token {
         let start = self.at + if trims { 2 } else { 0 };
-        let line = self.line;
+        // A newline that belongs to the delimiter comes before it.
         self.skip_to(start);
         self.at = start + RIGHT.len();
-        let token = self.token(Kind::RightDelim, start, line);
+        let token = self.token(Kind::RightDelim, start, self.line);
         self.at = start;
         self.close(false);
         if trims {

@@ -63,7 +63,9 @@ impl<'a> Reader<'a> {
     }
 
     fn error<T>(&self, message: impl Into<String>) -> Lex<T> {
-        Err(LexError { line: self.line, message: message.into() })
+        // What is missing at the end is missed in the line that ends there.
+        let ended = self.at >= self.text.len() && self.text.ends_with(b"\n");
+        Err(LexError { line: self.line.saturating_sub(usize::from(ended)), message: message.into() })
     }
 
     /// The line end has two characters: the library goes back one line too many.
