@@ -44,8 +44,22 @@ data:
     let index = format!("{}/index.yaml", url.trim_end_matches('/'));
     let tuned = "replicas=3";
 
+    // Schemas that refer to an address: of what is no JSON, and of nothing.
+    let refers = |name: &str, to: &str| {
+        let folder = scene.control_plane.folder().join(name);
+        fs::create_dir_all(&folder).unwrap();
+        fs::write(folder.join("Chart.yaml"), "apiVersion: v2\nname: refers\nversion: 0.1.0\n").unwrap();
+        fs::write(folder.join("values.schema.json"), format!("{{\"$ref\": \"{to}\"}}")).unwrap();
+        folder.display().to_string()
+    };
+    let (refers, refers_to_nothing) = (refers("refers", &index), refers("refers-to-nothing", &format!("{index}.none")));
+
     for args in [
         &["r", look.as_str()] as &[&str],
+        &["r", &refers],
+        &["r", &refers_to_nothing],
+        &["r", &refers, "--dry-run=server"],
+        &["r", &refers, "--skip-schema-validation"],
         &["r", &look, "--dry-run=server"],
         &["r", &look, "--dry-run=server", "--namespace", "kube-system"],
         &["r", &look, "--dry-run=client"],

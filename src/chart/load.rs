@@ -6,7 +6,7 @@ use flate2::read::MultiGzDecoder;
 use pintle_value::Value;
 use std::{
     io::{self, Read},
-    path::{Path, PathBuf},
+    path::{Component, Path, PathBuf},
     sync::Arc,
 };
 
@@ -61,6 +61,14 @@ pub enum Error {
         path: String,
         /// What went wrong.
         source: io::Error,
+    },
+    /// A link to nothing; the text is Helm's.
+    #[error("error evaluating symlink {path}: lstat {at}: no such file or directory")]
+    Link {
+        /// The link.
+        path: String,
+        /// The first of the places that it leads through that is not there.
+        at: String,
     },
     /// A path that leads out of the chart.
     #[error("{0}")]
@@ -298,6 +306,29 @@ fn without_bom(data: Arc<[u8]>) -> Arc<[u8]> {
     }
 }
 
+fn absolute(path: &Path) -> String {
+    std::path::absolute(path).unwrap_or_else(|_| path.to_owned()).display().to_string()
+}
+
+/// Where a link's way ends before its goal.
+fn broken_link(link: &Path) -> Option<String> {
+    let to = std::fs::read_link(link).ok()?;
+    let mut at = PathBuf::new();
+    for part in std::path::absolute(link.parent()?.join(to)).ok()?.components() {
+        match part {
+            Component::ParentDir => {
+                at.pop();
+            }
+            part => at.push(part),
+        }
+        if std::fs::symlink_metadata(&at).is_err() {
+            return Some(at.display().to_string());
+        }
+    }
+    // A link to a link.
+    (at != link).then(|| broken_link(&at)).flatten()
+}
+
 fn walk(
     root: &Path,
     inside: &str,
@@ -324,7 +355,10 @@ fn walk(
     for path in entries {
         let base = path.file_name().unwrap_or_default().to_string_lossy();
         let name = if inside.is_empty() { base.into_owned() } else { format!("{inside}/{base}") };
-        let about = std::fs::metadata(&path).map_err(named(&path))?;
+        let about = std::fs::metadata(&path).map_err(|source| match broken_link(&path) {
+            Some(at) if source.kind() == io::ErrorKind::NotFound => Error::Link { path: absolute(&path), at },
+            _ => named(&path)(source),
+        })?;
         if rules.ignores(&name, about.is_dir()) {
             continue;
         }
@@ -607,6 +641,22 @@ mod tests {
         let md = chart.metadata;
         assert_eq!((md.version.as_str(), md.app_version.as_str()), ("1.1", "1"));
         assert_eq!((md.keywords, md.annotations["a"].as_str()), (vec!["1".into(), "true".into()], "2.0240102e+07"));
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn links_to_nothing_are_named_as_helm_does() {
+        let folder = tempfile::tempdir().unwrap();
+        let root = folder.path().join("c");
+        std::fs::create_dir_all(root.join("templates")).unwrap();
+        std::fs::write(root.join("Chart.yaml"), "name: c\nversion: 1.0.0\n").unwrap();
+        std::os::unix::fs::symlink("../Chart.yaml", root.join("templates/a")).unwrap();
+        assert!(directory(&root, &Limits::default()).is_ok());
+        std::os::unix::fs::symlink("../../none/LICENSE", root.join("templates/b")).unwrap();
+        let error = directory(&root, &Limits::default()).unwrap_err().to_string();
+        let (link, missing) = (root.join("templates/b"), folder.path().join("none"));
+        let (link, missing) = (link.display(), missing.display());
+        assert_eq!(error, format!("error evaluating symlink {link}: lstat {missing}: no such file or directory"));
     }
 
     #[test]

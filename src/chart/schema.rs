@@ -3,7 +3,7 @@
 //! Most schemas and values need nothing but [`rules`]; the library compiles a schema when it has more in it, or when values
 //! do not fit and words have to be found for that.
 //!
-//! A schema never reaches beyond itself: references to files and to the network are refused.
+//! A schema never reaches for files; addresses that it refers to are read by whoever renders, if at all.
 
 mod rules;
 
@@ -15,12 +15,17 @@ use serde_json::Value;
 use std::{
     error::Error,
     fmt::{Display, Write as _},
-    sync::{Arc, OnceLock},
+    sync::{
+        Arc, OnceLock,
+        atomic::{AtomicUsize, Ordering},
+    },
 };
 
 const URL: &str = "file:///values.schema.json";
 /// References in a schema; each may cost a frame of the stack.
 const MAX_REFERENCES: usize = 20_000;
+/// Addresses that a schema refers to.
+const MAX_FETCHED: usize = 100;
 
 /// A compiled schema.
 pub struct Schema {
@@ -35,14 +40,17 @@ struct Library {
     index: SchemaIndex,
 }
 
+/// Reads a schema from an address.
+pub type Fetch = dyn Fn(&str) -> Result<Vec<u8>, String> + Send + Sync;
+
 /// How a chart's schema is had, compiled; nothing if the chart has none.
 pub type Compiled<'a> = dyn FnMut(&Instance) -> Option<Arc<Result<Schema, String>>> + 'a;
 
-/// Compiles a schema.
+/// Compiles a schema. What it refers to at addresses is read by `fetch`.
 ///
 /// # Errors
 /// Why it is none, in Helm's words where Helm has some.
-pub fn compile(text: &Arc<[u8]>) -> Result<Schema, String> {
+pub fn compile(text: &Arc<[u8]>, fetch: &Arc<Fetch>) -> Result<Schema, String> {
     if text.windows(5).filter(|w| w == b"$ref\"").count() > MAX_REFERENCES {
         return Err(format!("schema has more than {MAX_REFERENCES} references"));
     }
@@ -55,7 +63,7 @@ pub fn compile(text: &Arc<[u8]>) -> Result<Schema, String> {
     }
     let schema = Schema { text: Arc::clone(text), rules, library: OnceLock::new() };
     if !schema.rules.are_certain() {
-        schema.library()?;
+        schema.library(fetch)?;
     }
     Ok(schema)
 }
@@ -69,7 +77,9 @@ impl Schema {
         if self.rules.accept(values) {
             return Ok(());
         }
-        let library = self.library()?;
+        // What is certain refers to nothing outside.
+        let nothing: Arc<Fetch> = Arc::new(|_| Err("not expected here".into()));
+        let library = self.library(&nothing)?;
         with_stack(|| {
             if !self.rules.are_cheap_for(values) {
                 return Err(format!("the schema takes more than {} steps to check the values\n", rules::MAX_COST));
@@ -84,12 +94,12 @@ impl Schema {
         })
     }
 
-    fn library(&self) -> Result<&Library, String> {
+    fn library(&self, fetch: &Arc<Fetch>) -> Result<&Library, String> {
         let compiled = self.library.get_or_init(|| {
             let json: Value = serde_json::from_slice(&self.text).map_err(|e| not_json(&e, &self.text))?;
             with_stack(|| {
                 let mut compiler = Compiler::new();
-                compiler.use_loader(Box::new(Closed));
+                compiler.use_loader(Box::new(Outside { fetch: Arc::clone(fetch), fetched: AtomicUsize::new(0) }));
                 let mut schemas = Schemas::new();
                 compiler.add_resource(URL, json).map_err(|e| explain(&e))?;
                 let index = compiler.compile(URL, &mut schemas).map_err(|e| explain(&e))?;
@@ -152,15 +162,27 @@ fn with_stack<T: Send>(work: impl FnOnce() -> Result<T, String> + Send) -> Resul
     })
 }
 
-/// No references to the outside; names without a place mean nothing and allow everything, as in Helm.
-struct Closed;
+/// What a schema refers to outside of itself. Names without a place mean nothing and allow everything, as in Helm; files
+/// are out of reach.
+struct Outside {
+    fetch: Arc<Fetch>,
+    fetched: AtomicUsize,
+}
 
-impl UrlLoader for Closed {
+impl UrlLoader for Outside {
     fn load(&self, url: &str) -> Result<Value, Box<dyn Error>> {
-        if url.starts_with("urn:") {
-            return Ok(Value::Bool(true));
+        match url.split_once(':').map_or("", |(scheme, _)| scheme) {
+            "urn" => Ok(Value::Bool(true)),
+            "file" => Err("references to files are not allowed in a chart's schema".into()),
+            "http" | "https" => {
+                if self.fetched.fetch_add(1, Ordering::Relaxed) >= MAX_FETCHED {
+                    return Err(format!("a schema may refer to {MAX_FETCHED} addresses").into());
+                }
+                let text = (self.fetch)(url)?;
+                serde_json::from_slice(&text).map_err(|e| not_json(&e, &text).into())
+            }
+            _ => Err(format!("no URLLoader registered for {url:?}").into()),
         }
-        Err("references to files and addresses are not allowed in a chart's schema".into())
     }
 }
 
@@ -315,10 +337,19 @@ mod tests {
     use super::*;
     use serde_json::json;
 
+    /// Knows one address.
+    fn nothing() -> Arc<Fetch> {
+        Arc::new(|url| match url {
+            "http://known.test/s.json" => Ok(br#"{"properties": {"a": {"type": "string"}}}"#.to_vec()),
+            "http://known.test/no.json" => Ok(b"{x".to_vec()),
+            _ => Err("unknown".into()),
+        })
+    }
+
     #[track_caller]
     fn check(schema: &Value, values: &Value, want: &str) {
         let values = Frozen::try_from(values).unwrap();
-        let got = compile(&schema.to_string().into_bytes().into()).and_then(|s| s.check(&values));
+        let got = compile(&schema.to_string().into_bytes().into(), &nothing()).and_then(|s| s.check(&values));
         assert_eq!(got.err().unwrap_or_default(), want);
     }
 
@@ -349,9 +380,27 @@ mod tests {
         check(
             &json!({"$ref": "file:///etc/passwd"}),
             &json!({}),
-            "failing loading \"file:///etc/passwd\": references to files and addresses are not allowed in a chart's schema",
+            "failing loading \"file:///etc/passwd\": references to files are not allowed in a chart's schema",
         );
         check(&json!({"$ref": "urn:x:y"}), &json!({}), "");
+        check(
+            &json!({"$ref": "ftp://x/y"}),
+            &json!({}),
+            "failing loading \"ftp://x/y\": no URLLoader registered for \"ftp://x/y\"",
+        );
+    }
+
+    #[test]
+    fn addresses_are_read_by_who_may() {
+        let of = |address: &str| json!({"$ref": address});
+        check(&of("http://known.test/s.json"), &json!({"a": 1}), "- at '/a': got number, want string\n");
+        check(&of("http://known.test/s.json#/properties/a"), &json!({}), "- at '': got object, want string\n");
+        check(&of("http://else.test/"), &json!({}), "failing loading \"http://else.test/\": unknown");
+        check(
+            &of("http://known.test/no.json"),
+            &json!({}),
+            "failing loading \"http://known.test/no.json\": invalid character 'x' looking for beginning of value",
+        );
     }
 
     #[test]
@@ -364,7 +413,10 @@ mod tests {
              be one of 'array', 'boolean', 'integer', 'null', 'number', 'object', 'string'\n  - at '/type': got \
              number, want array",
         );
-        assert_eq!(compile(&Arc::from(*b"x")).err().unwrap(), "invalid character 'x' looking for beginning of value");
+        assert_eq!(
+            compile(&Arc::from(*b"x"), &nothing()).err().unwrap(),
+            "invalid character 'x' looking for beginning of value"
+        );
     }
 
     #[test]

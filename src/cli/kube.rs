@@ -1,5 +1,6 @@
 //! The flags that say which cluster is meant, and the way to it.
 
+use super::values::schema_at;
 use crate::{
     cluster::Cluster,
     controller::eyes::{self, Eyes},
@@ -79,7 +80,7 @@ impl KubeFlags {
             let config = self.config().await.map_err(|why| unreachable(&why))?;
             let cluster = Cluster::new(config).await.map_err(|why| unreachable(&why))?;
             let found = cluster.capabilities().await.map_err(|why| unreachable(&why))?;
-            let eyes = Eyes { cluster, runtime: runtime.handle().clone(), dns };
+            let eyes = Eyes { cluster, runtime: runtime.handle().clone(), dns, schema_at: Some(schema_at) };
             Ok((eyes::capabilities(found), eyes))
         })
     }

@@ -8,7 +8,7 @@ use super::{
     name,
     post_renderer::PostRenderer,
     print,
-    values::{ValueFlags, go_words},
+    values::{ValueFlags, go_words, schema_at},
 };
 use crate::{
     chart::Chart,
@@ -432,6 +432,10 @@ impl Host for Local {
 
     fn local_zone(&self) -> Box<dyn Zone> {
         Machine.local_zone()
+    }
+
+    fn schema(&self, address: &str) -> Result<Vec<u8>, String> {
+        schema_at(address)
     }
 
     fn resolve_host(&self, name: &str) -> String {

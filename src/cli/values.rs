@@ -72,7 +72,7 @@ impl ValueFlags {
 /// The content of a file, of an HTTP address, or of standard input for `-`.
 fn read(path: &str) -> Result<Vec<u8>, String> {
     if path.starts_with("http://") || path.starts_with("https://") {
-        return download(path);
+        return download(path, status_text);
     }
     let mut text = Vec::new();
     let result = if path.trim() == "-" {
@@ -87,20 +87,28 @@ fn read(path: &str) -> Result<Vec<u8>, String> {
     }
 }
 
-/// The file at an address, with no other credentials than those in the address, as with helm.
-fn download(address: &str) -> Result<Vec<u8>, String> {
+/// The file at an address, with no other credentials than those in the address, as with helm. `status` words an answer that is none.
+fn download(address: &str, status: fn(&str, u16) -> String) -> Result<Vec<u8>, String> {
     let repository = Repository::new(address).map_err(|e| e.to_string())?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(|e| e.to_string())?;
     runtime.block_on(Sources::new(Settings::default()).file(&repository, MAX_FILE)).map_err(|error| match error {
-        source::Error::Status { url, status, .. } => status_text(&url, status),
+        source::Error::Status { url, status: code, .. } => status(&url, code),
         other => other.to_string(),
     })
 }
 
+/// The JSON schema at an address that a chart's schema refers to.
+pub(super) fn schema_at(address: &str) -> Result<Vec<u8>, String> {
+    download(address, |url, status| format!("HTTP request to {url} returned status {status} ({})", reason(status)))
+}
+
 /// Helm's text for an answer that is no file.
 pub(super) fn status_text(url: &str, status: u16) -> String {
-    let reason = http::StatusCode::from_u16(status).ok().and_then(|code| code.canonical_reason());
-    format!("failed to fetch {url} : {status} {}", reason.unwrap_or_default())
+    format!("failed to fetch {url} : {status} {}", reason(status))
+}
+
+fn reason(status: u16) -> &'static str {
+    http::StatusCode::from_u16(status).ok().and_then(|code| code.canonical_reason()).unwrap_or_default()
 }
 
 /// Go's text for an error of the operating system.

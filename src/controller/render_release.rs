@@ -90,7 +90,12 @@ pub async fn render(
             cancel: Some(cancel),
             ..Options::default()
         },
-        host: Arc::new(Eyes { cluster: cluster.clone(), runtime: Handle::current(), dns: ctx.settings.dns }),
+        host: Arc::new(Eyes {
+            cluster: cluster.clone(),
+            runtime: Handle::current(),
+            dns: ctx.settings.dns,
+            schema_at: None,
+        }),
     };
     // Renders are bounded by the processors: more at once would only take memory.
     let turn = turns().acquire().await.map_err(|error| Blocked::for_now(failed, error.to_string()))?;

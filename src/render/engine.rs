@@ -3,11 +3,15 @@
 use super::{
     RenderError, RenderRequest, failure,
     functions::functions,
-    host::Environment,
+    host::{Environment, Host},
     scope::{self, ChartScope, VALUES},
     tera,
 };
-use crate::chart::{Chart, File, dependencies::Instance, schema::Schema};
+use crate::chart::{
+    Chart, File,
+    dependencies::Instance,
+    schema::{self, Schema},
+};
 use pintle_template::{MissingKey, ParseError, Run, Set, Template};
 use pintle_value::{MapKind, Value};
 use std::{
@@ -100,12 +104,17 @@ impl CompiledChart {
         found.into_iter().flatten().collect()
     }
 
-    /// The schema of a chart in the tree.
-    pub(super) fn schema(&self, chart: &Instance) -> Option<Arc<Result<Schema, String>>> {
+    /// The schema of a chart in the tree. Addresses that it refers to are read by the host of the render that compiles it.
+    pub(super) fn schema(&self, chart: &Instance, host: &Arc<dyn Host>) -> Option<Arc<Result<Schema, String>>> {
         let text = chart.chart.schema.as_ref()?;
         let mut schemas = self.schemas.lock().unwrap_or_else(PoisonError::into_inner);
         let key = text.as_ptr() as usize;
-        Some(Arc::clone(schemas.entry(key).or_insert_with(|| Arc::new(crate::chart::schema::compile(text)))))
+        let compile = || {
+            let host = Arc::clone(host);
+            let fetch: Arc<schema::Fetch> = Arc::new(move |address| host.schema(address));
+            Arc::new(schema::compile(text, &fetch))
+        };
+        Some(Arc::clone(schemas.entry(key).or_insert_with(compile)))
     }
 }
 

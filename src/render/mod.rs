@@ -225,7 +225,7 @@ pub fn render_tree(
         ..Rendered::default()
     };
     if !request.options.skip_schema_validation && has_schema(root) {
-        schema::validate(root, &rendered.values, &mut |chart| request.chart.schema(chart))
+        schema::validate(root, &rendered.values, &mut |chart| request.chart.schema(chart, &request.host))
             .map_err(RenderError::Schema)?;
     }
     check_kube_version(&root.metadata, &request.capabilities)?;
