@@ -116,6 +116,8 @@ fn text_to_values() {
             "toml: line 1 (last key \"a\"): expected four hexadecimal digits after '\\u', but got \"\\\\u12\\\"\" instead",
         ),
         ("a=\"\\ud800\"", "toml: line 1 (last key \"a\"): Escaped character '\\ud800' is not valid UTF-8."),
+        ("a=1e5-", "toml: line 1 (last key \"a\"): Invalid float \"1e5-\": underscores must be surrounded by digits"),
+        ("a=1979-05-27 1:2 3z", "toml: line 1 (last key \"a\"): invalid datetime: \"1979-05-27T1:2T3Z\""),
         ("a=2020-13-01", "toml: line 1 (last key \"a\"): invalid datetime: \"2020-13-01\""),
         ("a = 1\0", "toml: line 1: files cannot contain NULL bytes; probably using UTF-16; TOML files must be UTF-8"),
     ] {

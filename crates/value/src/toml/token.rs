@@ -419,7 +419,9 @@ impl<'a> Reader<'a> {
     fn float(&mut self, start: usize) -> Lex<Value> {
         let text = &self.text[start..self.at];
         let quoted = strconv::quote(text);
-        if text.split(|b| matches!(b, b'.' | b'e' | b'E')).any(|part| !underscores_between_digits(part)) {
+        let mut parts = text.split(|b| matches!(b, b'.' | b'e' | b'E'));
+        // A sign without a digit after it is told of in the same words.
+        if parts.any(|part| !underscores_between_digits(part) || matches!(part.last(), Some(b'+' | b'-'))) {
             return self.error(format!("Invalid float {quoted}: underscores must be surrounded by digits"));
         }
         let whole = text.split(|b| matches!(b, b'.' | b'e' | b'E')).next().unwrap_or_default();
@@ -444,9 +446,7 @@ impl<'a> Reader<'a> {
         self.take_while(|r| r.is_ascii_digit() || matches!(r, '-' | ':' | 'T' | 't' | ' ' | '.' | 'Z' | 'z' | '+'))?;
         let text = self.text[start..self.at].trim_ascii_end();
         let mut plain = text.to_ascii_uppercase();
-        if let Some(space) = plain.iter().position(|b| *b == b' ') {
-            plain[space] = b'T';
-        }
+        plain.iter_mut().filter(|b| **b == b' ').for_each(|b| *b = b'T');
         const LAYOUTS: [(&str, Option<&str>); 7] = [
             ("2006-01-02T15:04:05Z07:00", None),
             ("2006-01-02T15:04Z07:00", None),
@@ -464,7 +464,7 @@ impl<'a> Reader<'a> {
                 return Ok(Value::Time(Rc::new(time)));
             }
         }
-        self.error(format!("invalid datetime: {}", strconv::quote(text)))
+        self.error(format!("invalid datetime: {}", strconv::quote(&plain)))
     }
 
     /// A string in single quotes, after the first.
