@@ -9,7 +9,7 @@ mod tests;
 use crate::chart::Frozen;
 use pintle_golib::regexp::Regex;
 use serde_json::Value;
-use std::{borrow::Cow, sync::Arc};
+use std::sync::Arc;
 
 /// Places of schemas in [`Rules::nodes`].
 type At = usize;
@@ -232,42 +232,17 @@ impl Rules {
         if depth > MAX_COUNTED_DEPTH || trail.len() > MAX_TRAIL {
             return None;
         }
+        trail.push(at);
         for rule in self.nodes.get(at).into_iter().flatten() {
             spend(left, rule.names(value))?;
-            let (here, within): (Cow<'_, [At]>, Cow<'_, [At]>) = match rule {
-                Rule::AllOf(all) | Rule::AnyOf(all) | Rule::OneOf(all) => (Cow::from(&**all), Cow::default()),
-                Rule::Not(schema) => (Cow::from(std::slice::from_ref(schema)), Cow::default()),
-                Rule::If { test, then, otherwise } => (
-                    Cow::from([Some(*test), *then, *otherwise].into_iter().flatten().collect::<Vec<_>>()),
-                    Cow::default(),
-                ),
-                Rule::Items(schema) if matches!(value, Frozen::List(_)) => {
-                    (Cow::default(), Cow::from(std::slice::from_ref(schema)))
-                }
-                Rule::Opaque { here, within } => (Cow::from(&**here), Cow::from(&**within)),
-                Rule::Members { .. } => {
-                    if let Frozen::Table(entries) = value {
-                        for (name, member) in entries {
-                            for schema in of_member(rule, name) {
-                                self.count(schema, member, depth + 1, &mut Vec::new(), left)?;
-                            }
-                        }
-                    }
-                    continue;
-                }
-                _ => continue,
-            };
-            trail.push(at);
-            for schema in &*here {
-                self.count(*schema, value, depth + 1, trail, left)?;
+            for schema in rule.here() {
+                self.count(schema, value, depth + 1, trail, left)?;
             }
-            trail.pop();
-            for schema in &*within {
-                for member in members(value) {
-                    self.count(*schema, member, depth + 1, &mut Vec::new(), left)?;
-                }
+            for (schema, member) in rule.within(value) {
+                self.count(schema, member, depth + 1, &mut Vec::new(), left)?;
             }
         }
+        trail.pop();
         Some(())
     }
 }
@@ -289,6 +264,31 @@ impl Rule {
             (Self::Pattern(_), Frozen::Text(text)) => text.len() / VISIT,
             (Self::Enum(wanted), _) => wanted.len(),
             _ => 0,
+        }
+    }
+
+    /// The schemas that it asks of the value itself.
+    fn here(&self) -> Vec<At> {
+        match self {
+            Self::AllOf(all) | Self::AnyOf(all) | Self::OneOf(all) | Self::Opaque { here: all, .. } => all.to_vec(),
+            Self::Not(schema) => vec![*schema],
+            Self::If { test, then, otherwise } => [Some(*test), *then, *otherwise].into_iter().flatten().collect(),
+            _ => Vec::new(),
+        }
+    }
+
+    /// The schemas that it asks of what is in the value.
+    fn within<'v>(&self, value: &'v Frozen) -> Vec<(At, &'v Frozen)> {
+        match (self, value) {
+            (Self::Items(schema), Frozen::List(items)) => items.iter().map(|item| (*schema, item)).collect(),
+            (Self::Members { .. }, Frozen::Table(entries)) => entries
+                .iter()
+                .flat_map(|(name, member)| of_member(self, name).map(move |schema| (schema, member)))
+                .collect(),
+            (Self::Opaque { within, .. }, _) => {
+                within.iter().flat_map(|schema| members(value).map(|member| (*schema, member))).collect()
+            }
+            _ => Vec::new(),
         }
     }
 }
@@ -316,12 +316,13 @@ impl Bound {
     }
 }
 
-fn members(value: &Frozen) -> Vec<&Frozen> {
-    match value {
-        Frozen::List(items) => items.iter().collect(),
-        Frozen::Table(entries) => entries.iter().map(|(_, member)| member).collect(),
-        _ => Vec::new(),
-    }
+fn members(value: &Frozen) -> impl Iterator<Item = &Frozen> {
+    let (items, entries): (&[Frozen], &[_]) = match value {
+        Frozen::List(items) => (items, &[]),
+        Frozen::Table(entries) => (&[], entries),
+        _ => (&[], &[]),
+    };
+    items.iter().chain(entries.iter().map(|(_, member): &(Box<[u8]>, Frozen)| member))
 }
 
 /// All types that a value has.
