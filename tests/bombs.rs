@@ -80,6 +80,9 @@ fn includes_and_loops_end_at_the_limit_of_steps() {
     check("includes", "the render takes more than 200000 steps", || rendered(&tree_of_includes(), steps(200_000)));
     let loops = "{{ range until 10000 }}{{ range until 10000 }}{{ end }}{{ end }}";
     check("loops", "the render takes more than 2000000 steps", || rendered(loops, steps(2_000_000)));
+    check("long decimals", "the render takes more than 100000 steps", || {
+        rendered("{{ range 10000 }}{{ divf 0.1 -12228.859375 -1.05e-289 }}{{ end }}", steps(100_000))
+    });
     check("a loop over a number", "the render takes more than 2000000 steps", || {
         rendered("{{ range 9223372036854775807 }}{{ end }}", steps(2_000_000))
     });

@@ -59,9 +59,11 @@ impl Clock {
     }
 
     fn now(&self) -> Duration {
-        let told = self.account.as_ref().and_then(|path| std::fs::read_to_string(path).ok());
+        let Some(account) = &self.account else { return self.began.elapsed() };
+        let told = std::fs::read_to_string(account).ok();
         let busy = told.as_ref().and_then(|text| text.split(' ').next()?.parse().ok());
-        busy.map_or_else(|| self.began.elapsed(), Duration::from_nanos)
+        // A thread that has no account any more has ended.
+        busy.map_or(Duration::ZERO, Duration::from_nanos)
     }
 }
 
@@ -106,6 +108,9 @@ pub fn run(
             told = Instant::now();
             report(&format!("{} s, {at} inputs, {crashes} crashes", start.elapsed().as_secs()));
         }
+    }
+    if let Ok(mut now) = watched.lock() {
+        *now = None;
     }
     let slowest: Vec<String> = targets
         .iter()

@@ -35,14 +35,14 @@ pub(super) static FUNCTIONS: &[Func] = &[
     variadic("minf", &[Any], Any, |_, args| {
         Ok(extreme(args, f64::NEG_INFINITY, |a, b| a < b || a == b && a.is_sign_negative()))
     }),
-    fixed("add1f", &[Any], |_, args| decimals(&[any(args, 0).clone(), Value::Int(1)], |a, b| Ok(a.plus(b)))),
-    variadic("addf", &[], Any, |_, args| decimals(&[&[Value::Int(0)], args].concat(), |a, b| Ok(a.plus(b)))),
-    variadic("subf", &[Any], Any, |_, args| decimals(args, |a, b| Ok(a.plus(&b.negated())))),
-    variadic("mulf", &[Any], Any, |_, args| {
-        decimals(args, |a, b| a.times(b).ok_or_else(|| "mulf: the product has too many digits".into()))
+    fixed("add1f", &[Any], |call, args| decimals(call, &[any(args, 0).clone(), Value::Int(1)], |a, b| Ok(a.plus(b)))),
+    variadic("addf", &[], Any, |call, args| decimals(call, &[&[Value::Int(0)], args].concat(), |a, b| Ok(a.plus(b)))),
+    variadic("subf", &[Any], Any, |call, args| decimals(call, args, |a, b| Ok(a.plus(&b.negated())))),
+    variadic("mulf", &[Any], Any, |call, args| {
+        decimals(call, args, |a, b| a.times(b).ok_or_else(|| "mulf: the product has too many digits".into()))
     }),
-    variadic("divf", &[Any], Any, |_, args| {
-        decimals(args, |a, b| a.over(b).ok_or_else(|| "decimal division by 0".into()))
+    variadic("divf", &[Any], Any, |call, args| {
+        decimals(call, args, |a, b| a.over(b).ok_or_else(|| "decimal division by 0".into()))
     }),
     fixed("ceil", &[Any], |_, args| Ok(Value::Float64(to_float64(any(args, 0)).ceil()))),
     fixed("floor", &[Any], |_, args| Ok(Value::Float64(to_float64(any(args, 0)).floor()))),
@@ -88,8 +88,16 @@ fn extreme(args: &[Value], utmost: f64, wins: fn(f64, f64) -> bool) -> Value {
     Value::Float64(args.iter().map(to_float64).reduce(pick).unwrap_or(0.0))
 }
 
+/// What an operation on decimals counts for, in steps: some microseconds, when numbers have hundreds of digits.
+const DECIMAL: u64 = 100;
+
 /// Decimal arithmetic from left to right, the result a float.
-fn decimals(args: &[Value], operation: fn(&Decimal, &Decimal) -> Result<Decimal, FuncError>) -> Answer {
+fn decimals(
+    call: &mut Call<'_>,
+    args: &[Value],
+    operation: fn(&Decimal, &Decimal) -> Result<Decimal, FuncError>,
+) -> Answer {
+    call.spend(DECIMAL * args.len() as u64)?;
     let number = |value: &Value| {
         let float = to_float64(value);
         Decimal::of(float).ok_or_else(|| {
