@@ -1,6 +1,6 @@
 //! values.schema.json: compiled once per chart, checked on every render, failures in Helm's words.
 //!
-//! Most schemas and values need nothing but [`rules`]; the library compiles a schema when it has more in it, or when values
+//! Most schemas and values need nothing but rules of our own; the library compiles a schema when it has more in it, or when values
 //! do not fit and words have to be found for that.
 //!
 //! A schema never reaches for files; addresses that it refers to are read by whoever renders, if at all.
