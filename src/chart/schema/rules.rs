@@ -301,7 +301,9 @@ fn of_member(rule: &Rule, name: &[u8]) -> impl Iterator<Item = At> {
     };
     let known = named.binary_search_by(|(known, _)| known.as_bytes().cmp(name)).ok().map(|at| named[at].1);
     let hits = patterns.iter().filter(|(pattern, _)| pattern.is_match(name)).map(|(_, at)| *at);
-    let others = others.filter(|_| known.is_none() && !patterns.iter().any(|(pattern, _)| pattern.is_match(name)));
+    // Without patterns, which few schemas have, nothing is allocated.
+    let hits: Vec<At> = hits.collect();
+    let others = others.filter(|_| known.is_none() && hits.is_empty());
     known.into_iter().chain(hits).chain(others)
 }
 

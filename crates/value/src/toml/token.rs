@@ -419,12 +419,12 @@ impl<'a> Reader<'a> {
     fn float(&mut self, start: usize) -> Lex<Value> {
         let text = &self.text[start..self.at];
         let quoted = strconv::quote(text);
-        let mut parts = text.split(|b| matches!(b, b'.' | b'e' | b'E'));
+        let parts = text.split(|b| matches!(b, b'.' | b'e' | b'E'));
         // A sign without a digit after it is told of in the same words.
-        if parts.any(|part| !underscores_between_digits(part) || matches!(part.last(), Some(b'+' | b'-'))) {
+        if parts.clone().any(|part| !underscores_between_digits(part) || matches!(part.last(), Some(b'+' | b'-'))) {
             return self.error(format!("Invalid float {quoted}: underscores must be surrounded by digits"));
         }
-        let whole = text.split(|b| matches!(b, b'.' | b'e' | b'E')).next().unwrap_or_default();
+        let whole = parts.clone().next().unwrap_or_default();
         if leading_zeros(whole) {
             return self.error(format!("Invalid float {quoted}: cannot have leading zeroes"));
         }

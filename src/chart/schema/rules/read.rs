@@ -95,10 +95,8 @@ impl<'de> Visitor<'de> for Schemas<'_> {
     }
 
     fn visit_bool<E>(self, value: bool) -> Result<Part, E> {
-        if value {
-            return Ok(self.reader.node(Vec::new()));
-        }
-        Ok(self.reader.node(vec![Rule::Never]))
+        let rules = if value { Vec::new() } else { vec![Rule::Never] };
+        Ok(Part::One(self.reader.node(rules)))
     }
 
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Part, A::Error> {
@@ -166,9 +164,9 @@ impl<'de> Visitor<'de> for Schemas<'_> {
 struct Name<'a>(#[serde(borrow)] Cow<'a, str>);
 
 impl Reader {
-    fn node(&mut self, rules: Vec<Rule>) -> Part {
+    fn node(&mut self, rules: Vec<Rule>) -> At {
         self.rules.nodes.push(rules.into());
-        Part::One(self.rules.nodes.len() - 1)
+        self.rules.nodes.len() - 1
     }
 
     /// Reads what is under a name.
@@ -183,12 +181,6 @@ impl Reader {
         let read = read(self);
         self.path.truncate(before);
         read
-    }
-
-    /// Something is not as it should be where a keyword is known.
-    fn odd(&mut self) -> bool {
-        self.rules.certain = false;
-        true
     }
 
     /// A regular expression's program, as Go has it. What is none is left to the library, and counts as much as the largest
@@ -214,7 +206,7 @@ impl Reader {
 
     fn schema<'de, A: MapAccess<'de>>(&mut self, map: A, root: bool) -> Result<Part, A::Error> {
         // The place is taken before those of its subschemas, so that the outermost is the first.
-        let Part::One(at) = self.node(Vec::new()) else { return Ok(Part::Odd) };
+        let at = self.node(Vec::new());
         let mut keywords = Keywords::default();
         keywords.read(self, map, root)?;
         if keywords.base {
@@ -379,17 +371,18 @@ impl Keywords {
                 self.rules.push(Rule::Opaque { here, within: [].into() });
                 false
             }
-            "patternProperties" => {
-                let part = map.next_value_seed(Schemas { reader: &mut *reader, shape: Shape::Table })?;
-                let Part::Table(named) = part else { return Ok(reader.odd()) };
-                for (pattern, at) in named {
-                    match reader.pattern(&pattern) {
-                        Some(pattern) => self.patterns.push((pattern, at)),
-                        None => self.rules.push(Rule::Opaque { here: [].into(), within: [at].into() }),
+            "patternProperties" => match map.next_value_seed(Schemas { reader: &mut *reader, shape: Shape::Table })? {
+                Part::Table(named) => {
+                    for (pattern, at) in named {
+                        match reader.pattern(&pattern) {
+                            Some(pattern) => self.patterns.push((pattern, at)),
+                            None => self.rules.push(Rule::Opaque { here: [].into(), within: [at].into() }),
+                        }
                     }
+                    true
                 }
-                true
-            }
+                _ => false,
+            },
             "additionalItems"
             | "prefixItems"
             | "unevaluatedItems"
@@ -420,11 +413,13 @@ impl Keywords {
                 self.base |= keyword.ends_with("id");
                 false
             }
-            "pattern" => {
-                let Value::String(pattern) = map.next_value()? else { return Ok(reader.odd()) };
-                self.rules.extend(reader.pattern(&pattern).map(Rule::Pattern));
-                true
-            }
+            "pattern" => match map.next_value()? {
+                Value::String(pattern) => {
+                    self.rules.extend(reader.pattern(&pattern).map(Rule::Pattern));
+                    true
+                }
+                _ => false,
+            },
             "const" | "format" | "multipleOf" | "uniqueItems" | "minContains" | "maxContains" | "dependentRequired"
             | "contentEncoding" | "contentMediaType" | "$vocabulary" => {
                 map.next_value::<IgnoredAny>()?;
