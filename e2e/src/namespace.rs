@@ -134,12 +134,20 @@ impl Namespace {
 
     /// Waits until Ready is False for the spec as it is now, with one of these reasons; answers the message.
     pub fn until_not_ready(&self, name: &str, reasons: &[&str]) -> Result<String> {
+        self.until_told(name, reasons, &[])
+    }
+
+    /// [`Namespace::until_not_ready`] with a message that names all of these: for a reason that is told of more than one
+    /// thing in turn, such as a repository that is still being read before it turns out to be broken.
+    pub fn until_told(&self, name: &str, reasons: &[&str], parts: &[&str]) -> Result<String> {
         self.until(name, |release| {
             let ready = condition(release, "Ready")?;
             let fits = ready["status"] == "False" && reasons.iter().any(|reason| ready["reason"] == *reason);
             let current = ready["observedGeneration"] == release["metadata"]["generation"];
-            (fits && current).then(|| ready["message"].as_str().unwrap_or_default().to_owned())
+            let message = ready["message"].as_str().unwrap_or_default();
+            (fits && current && parts.iter().all(|part| message.contains(part))).then(|| message.to_owned())
         })
+        .with_context(|| format!("until it is not ready by {reasons:?} and names {parts:?}"))
     }
 
     /// Fails unless the Job has succeeded.

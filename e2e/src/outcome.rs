@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 
 use crate::kubectl::Watch;
 use crate::namespace::{DEADLINE, HELMRELEASE, Namespace};
+use crate::wait::wait_until;
 
 /// What a release has come to, without names and times: conditions, history, Helm's account of it, its objects.
 pub fn outcome(at: &Namespace, release: &str) -> Result<Value> {
@@ -37,13 +38,14 @@ pub fn outcome(at: &Namespace, release: &str) -> Result<Value> {
         .flatten()
         .map(|row| json!([row["revision"], row["status"], row["chart"], row["description"]]))
         .collect();
-    let mut objects = Vec::new();
-    for kind in ["configmaps", "services", "deployments.apps", "poddisruptionbudgets.policy", "secrets"] {
-        for object in at.list(kind)? {
-            let name = object["metadata"]["name"].as_str().unwrap_or_default();
-            if name.contains(&format!("{release}-")) || name.contains(&format!("{release}.")) {
-                objects.push(json!([kind, name, object["data"]["greeting"], object["spec"]["template"]]));
-            }
+    // One kubectl for all: this is asked again and again.
+    let (mut objects, mut pods) = (Vec::new(), Vec::new());
+    for object in at.list("configmaps,services,deployments.apps,poddisruptionbudgets.policy,secrets,pods")? {
+        let name = object["metadata"]["name"].as_str().unwrap_or_default();
+        if object["kind"] == "Pod" {
+            pods.push(name.to_owned());
+        } else if name.contains(&format!("{release}-")) || name.contains(&format!("{release}.")) {
+            objects.push(json!([object["kind"], name, object["data"]["greeting"], object["spec"]["template"]]));
         }
     }
     let inventory = status["inventory"]["entries"].as_array().map(Vec::len);
@@ -54,14 +56,21 @@ pub fn outcome(at: &Namespace, release: &str) -> Result<Value> {
     let before = format!("Pod {}/", at.name());
     let mut named: BTreeSet<String> =
         text.split(&before).skip(1).filter_map(|rest| rest.split_once(':').map(|(name, _)| name.to_owned())).collect();
-    for pod in at.list("pods")? {
-        named.insert(pod["metadata"]["name"].as_str().unwrap_or_default().replace(release, "RELEASE"));
-    }
+    named.extend(pods.iter().map(|pod| pod.replace(release, "RELEASE")));
     for name in named.iter().filter(|name| !name.is_empty()) {
         text = text.replace(name, "POD");
     }
     // Descriptions in records are of one line.
     Ok(serde_json::from_str(&text.replace("\\n", " / "))?)
+}
+
+/// The same, once it does not change any more: what comes last, such as the end of a hook's Job, may follow the status.
+pub fn settled(at: &Namespace, release: &str) -> Result<Value> {
+    let mut last = outcome(at, release)?;
+    wait_until(&format!("{release} settles"), DEADLINE, || {
+        let now = outcome(at, release)?;
+        Ok(if now == last { Ok(now) } else { Err(std::mem::replace(&mut last, now).to_string()) })
+    })
 }
 
 /// The Jobs that hooks have run as, from now on.

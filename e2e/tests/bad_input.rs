@@ -322,10 +322,7 @@ fn play(scene: &Scene, case: &Trouble) -> anyhow::Result<String> {
     let before = at.object("deployment", "hello-hello")?;
 
     (case.spoil)(&here);
-    let message = at.until_not_ready("hello", case.reasons)?;
-    for name in case.names {
-        anyhow::ensure!(message.contains(name), "the message does not name {name}: {message}");
-    }
+    let message = at.until_told("hello", case.reasons, case.names)?;
     let after = at.object("deployment", "hello-hello")?;
     anyhow::ensure!(
         before["metadata"]["generation"] == after["metadata"]["generation"],

@@ -2,8 +2,10 @@
 //! The next operator finishes the work, and what comes of it is what comes of an undisturbed run; no hook runs twice.
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+use anyhow::Context as _;
 use pintle_e2e::{
-    DEADLINE, HELMRELEASE, HookRuns, Namespace, Scene, Verdict, condition, is_tested, outcome, wait_until,
+    DEADLINE, HELMRELEASE, HookRuns, Namespace, Releases, Scene, Verdict, condition, is_tested, outcome, settled,
+    wait_until,
 };
 use serde_json::{Value, json};
 use std::sync::Arc;
@@ -136,6 +138,7 @@ fn try_all(trial: &Trial) {
     let proxy = scene.put_proxy_between().unwrap();
     let at = scene.namespace.clone();
     let mut hooks = HookRuns::watch(&at).unwrap();
+    let mut releases = Releases::watch(&at).unwrap();
 
     let mut undisturbed = None;
     let mut points = 0;
@@ -157,16 +160,18 @@ fn try_all(trial: &Trial) {
         });
         (trial.begin)(&at, &release);
         let mut died = false;
-        wait_until(&format!("{} with a death at write {number} is over", trial.name), DEADLINE, || {
-            if !died && scene.operator.check().is_err() {
+        let mut revive = || {
+            if scene.operator.check().is_err() {
                 died = true;
                 scene.restart_operator()?;
             }
-            let found = at.find(HELMRELEASE, &release)?;
-            Ok(if (trial.over)(found.as_ref()) { Ok(()) } else { Err(found.unwrap_or_default()["status"].to_string()) })
-        })
-        .unwrap();
-        let expected = undisturbed.get_or_insert_with(|| outcome(&at, &release).unwrap());
+            Ok(())
+        };
+        releases
+            .until(&release, DEADLINE, trial.over, &mut revive)
+            .with_context(|| format!("{} with a death at write {number} is over", trial.name))
+            .unwrap();
+        let expected = undisturbed.get_or_insert_with(|| settled(&at, &release).unwrap());
         wait_until(&format!("{} with a death at write {number} ends as without", trial.name), DEADLINE, || {
             let found = outcome(&at, &release)?;
             Ok(if found == *expected { Ok(()) } else { Err(format!("{found:#}\ninstead of\n{expected:#}")) })
@@ -176,16 +181,8 @@ fn try_all(trial: &Trial) {
         at.kubectl()
             .run(&["-n", at.name(), "delete", HELMRELEASE, &release, "--ignore-not-found", "--wait=false"])
             .unwrap();
-        wait_until(&format!("{release} is gone"), DEADLINE, || {
-            // Its last writes come after all is as it should be.
-            if scene.operator.check().is_err() {
-                died = true;
-                scene.restart_operator()?;
-            }
-            let found = at.find(HELMRELEASE, &release)?;
-            Ok(found.map_or(Ok(()), |found| Err(found["status"].to_string())))
-        })
-        .unwrap();
+        // Its last writes come after all is as it should be.
+        releases.until(&release, DEADLINE, |found| found.is_none(), &mut revive).unwrap();
         if number > 0 && !died {
             break;
         }

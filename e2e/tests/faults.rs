@@ -7,9 +7,10 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
+use anyhow::Context as _;
 use pintle_e2e::{
-    Call, DEADLINE, FaultProxy, HELMRELEASE, HookRuns, Namespace, Scene, Verdict, condition, is_tested, outcome,
-    wait_until,
+    Call, DEADLINE, FaultProxy, HELMRELEASE, HookRuns, Namespace, Releases, Scene, Verdict, condition, is_tested,
+    outcome, settled, wait_until,
 };
 use serde_json::{Value, json};
 
@@ -65,6 +66,7 @@ struct Trial {
     scene: Scene,
     proxy: FaultProxy,
     hooks: HookRuns,
+    releases: Releases,
 }
 
 impl Trial {
@@ -72,7 +74,8 @@ impl Trial {
         let mut scene = Scene::set(&format!("fault-{name}"), &["hello-1.0.0", "hello-1.1.0"]).unwrap();
         let proxy = scene.put_proxy_between().unwrap();
         let hooks = HookRuns::watch(&scene.namespace).unwrap();
-        Self { scene, proxy, hooks }
+        let releases = Releases::watch(&scene.namespace).unwrap();
+        Self { scene, proxy, hooks, releases }
     }
 
     /// Lives through all stages; before each begins, `disturb` is asked. What each comes to, which is to be as it is
@@ -89,25 +92,23 @@ impl Trial {
         for (number, stage) in LIFE.iter().enumerate() {
             disturb(&self.proxy, stage);
             (stage.begin)(at, release);
-            wait_until(&format!("{} of {release}", stage.name), DEADLINE * 2, || {
-                self.scene.operator.check()?;
-                let found = at.find(HELMRELEASE, release)?;
-                Ok(if (stage.over)(found.as_ref()) {
-                    Ok(())
-                } else {
-                    Err(found.unwrap_or_default()["status"].to_string())
-                })
-            })
-            .unwrap();
+            let operator = &mut self.scene.operator;
+            self.releases
+                .until(release, DEADLINE * 2, stage.over, || operator.check())
+                .with_context(|| format!("{} of {release}", stage.name))
+                .unwrap();
             // The last words may meet the fault, too.
-            let end = wait_until(&format!("{} of {release} ends as without faults", stage.name), DEADLINE, || {
-                let found = outcome(at, release)?;
-                Ok(match expected.and_then(|all| all.get(number)) {
-                    Some(expected) if found != *expected => Err(format!("{found:#}\ninstead of\n{expected:#}")),
-                    _ => Ok(found),
-                })
-            })
-            .unwrap();
+            let end = match expected.and_then(|all| all.get(number)) {
+                None => settled(at, release),
+                Some(expected) => {
+                    wait_until(&format!("{} of {release} ends as without faults", stage.name), DEADLINE, || {
+                        let found = outcome(at, release)?;
+                        let same = found == *expected;
+                        Ok(if same { Ok(found) } else { Err(format!("{found:#}\ninstead of\n{expected:#}")) })
+                    })
+                }
+            };
+            let end = end.unwrap();
             self.proxy.judge(|_| Verdict::Pass);
             all.push(end);
         }

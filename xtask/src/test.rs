@@ -1,11 +1,13 @@
 //! `cargo xtask test`: everything that must hold, one line a stage at the end.
 
 use std::path::Path;
-use std::process::Command;
+use std::process::{Command, Output, Stdio};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, bail, ensure};
 use pintle_e2e::root;
+use serde_json::Value;
 
 enum Outcome {
     Passed,
@@ -148,14 +150,88 @@ fn e2e() -> Result<Outcome> {
         return Ok(built);
     }
     let pintle = target().join("release/pintle");
-    // One binary after the other; within each, some tests at a time, since most of a test is waiting.
+    let programs = e2e_programs()?;
+    let (alone, beside): (Vec<_>, Vec<_>) = programs.iter().partition(|program| ALONE.contains(&program.name.as_str()));
+    let mut failed = run_in_lanes(&beside, LANES, &pintle);
+    failed.extend(run_in_lanes(&alone, 1, &pintle));
+    Ok(if failed.is_empty() { Outcome::Passed } else { Outcome::Failed(failed.join(", ")) })
+}
+
+/// How many of the programs run at a time: most of a test is waiting. Each has a control plane of its own.
+const LANES: usize = 2;
+/// How many tests of a program run at a time.
+const THREADS: &str = "4";
+/// Programs that measure the operator, and have the machine to themselves.
+const ALONE: [&str; 2] = ["idle_is_idle", "waiting_holds_nothing"];
+
+/// A program of tests.
+struct Program {
+    name: String,
+    path: String,
+}
+
+/// Builds the programs of tests; in the order of their names.
+fn e2e_programs() -> Result<Vec<Program>> {
     let mut command = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
-    command
-        .args(["test", "--package", "pintle-e2e", "--no-fail-fast"])
+    command.args(["test", "--package", "pintle-e2e", "--no-run", "--message-format", "json-render-diagnostics"]);
+    let done = command.current_dir(root()).stderr(Stdio::inherit()).output().context("cannot run cargo")?;
+    ensure!(done.status.success(), "cargo built no tests: {}", done.status);
+    let text = String::from_utf8_lossy(&done.stdout);
+    let built = text.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok());
+    let mut programs: Vec<Program> = built
+        .filter(|message| message["profile"]["test"] == true)
+        .filter_map(|message| {
+            let (name, path) = (message["target"]["name"].as_str()?, message["executable"].as_str()?);
+            Some(Program { name: name.to_owned(), path: path.to_owned() })
+        })
+        .collect();
+    programs.sort_by(|a, b| a.name.cmp(&b.name));
+    for alone in ALONE {
+        ensure!(programs.iter().any(|program| program.name == alone), "there is no program of tests {alone}");
+    }
+    Ok(programs)
+}
+
+/// Runs the programs, so many at a time; prints what each says when it has ended. Answers those that failed.
+fn run_in_lanes(programs: &[&Program], lanes: usize, pintle: &Path) -> Vec<String> {
+    let next = AtomicUsize::new(0);
+    let lane = || {
+        let mut failed = Vec::new();
+        while let Some(program) = programs.get(next.fetch_add(1, Ordering::Relaxed)) {
+            let start = Instant::now();
+            let (passed, told) = match run_program(program, pintle) {
+                Ok(done) => {
+                    let told = [done.stdout, done.stderr].concat();
+                    (done.status.success(), String::from_utf8_lossy(&told).into_owned())
+                }
+                Err(error) => (false, format!("{error:#}")),
+            };
+            let word = if passed { "passed" } else { "FAILED" };
+            println!("-- {} {word} in {:.0} s\n{}", program.name, start.elapsed().as_secs_f32(), told.trim());
+            if !passed {
+                failed.push(program.name.clone());
+            }
+        }
+        failed
+    };
+    std::thread::scope(|threads| {
+        let lanes: Vec<_> = (0..lanes).map(|_| threads.spawn(lane)).collect();
+        // A lane that panicked has lost its list, and counts as a failure of its own.
+        lanes.into_iter().flat_map(|lane| lane.join().unwrap_or_else(|_| vec!["a lane panicked".into()])).collect()
+    })
+}
+
+fn run_program(program: &Program, pintle: &Path) -> Result<Output> {
+    let here = root().join("e2e");
+    Command::new(&program.path)
+        .current_dir(&here)
+        .env("CARGO_MANIFEST_DIR", &here)
         .env("PINTLE_BIN", pintle)
-        .env("RUST_TEST_THREADS", "4")
-        .env("RUST_BACKTRACE", "0");
-    status(&mut command)
+        .env("RUST_TEST_THREADS", THREADS)
+        .env("RUST_BACKTRACE", "0")
+        .stdin(Stdio::null())
+        .output()
+        .with_context(|| format!("cannot run {}", program.path))
 }
 
 /// What lies beside the project where it is developed, and is not part of it.
