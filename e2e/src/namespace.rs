@@ -72,9 +72,13 @@ impl Namespace {
         let object = json!({
             "apiVersion": "pintle.dev/v1", "kind": kind, "metadata": {"name": name, "namespace": self.name}, "spec": spec,
         });
-        // A replacement, so that what the spec no longer says is gone.
-        let verb = if self.find(resource, name)?.is_some() { "replace" } else { "create" };
-        self.kubectl.run_with(&[verb, "-f", "-"], &object.to_string()).map(drop)
+        if self.find(resource, name)?.is_none() {
+            return self.kubectl.run_with(&["create", "-f", "-"], &object.to_string()).map(drop);
+        }
+        // A replacement, so that what the spec no longer says is gone; of the spec alone, since one of the object is in
+        // conflict with whatever the operator writes into its status meanwhile.
+        let patch = json!([{"op": "replace", "path": "/spec", "value": spec}]).to_string();
+        self.kubectl.run(&["patch", resource, name, "-n", &self.name, "--type=json", "-p", &patch]).map(drop)
     }
 
     /// Merges `patch` into the HelmRelease.

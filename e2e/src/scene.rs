@@ -3,8 +3,9 @@
 
 use std::path::PathBuf;
 use std::sync::OnceLock;
+use std::sync::atomic::{AtomicU8, Ordering};
 
-use anyhow::{Result, anyhow};
+use anyhow::{Result, anyhow, ensure};
 use serde_json::json;
 
 use crate::archive::{Packaged, archive};
@@ -15,6 +16,13 @@ use crate::proxy::FaultProxy;
 use crate::repository::ChartRepository;
 use crate::tools::{build_controlplane, build_helm};
 use crate::{pintle, root};
+
+/// Which scenes this program has set.
+static SCENES: AtomicU8 = AtomicU8::new(0);
+/// One whose operator looks at its own namespace.
+const ONE: u8 = 1;
+/// One whose operator looks at all namespaces.
+const ALL: u8 = 2;
 
 struct Shared {
     control_plane: ControlPlane,
@@ -39,13 +47,19 @@ impl Scene {
         Self::with(name, charts, Some(name.to_owned()))
     }
 
-    /// The same with an operator that looks at all namespaces.
+    /// The same with an operator that looks at all namespaces. It would meddle with other scenes, so a program that sets
+    /// one such scene sets no other.
     pub fn everywhere(name: &str) -> Result<Self> {
         Self::with(name, &[], None)
     }
 
     fn with(name: &str, charts: &[&str], operated: Option<String>) -> Result<Self> {
         let shared = shared()?;
+        let before = SCENES.fetch_or(if operated.is_some() { ONE } else { ALL }, Ordering::Relaxed);
+        ensure!(
+            before & ALL == 0 && (before == 0 || operated.is_some()),
+            "an operator of this program's other tests looks at all namespaces"
+        );
         let repository = ChartRepository::start()?;
         for chart in charts {
             repository.add_folder(&root().join("e2e/charts").join(chart))?;

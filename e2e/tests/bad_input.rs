@@ -339,37 +339,3 @@ fn play(scene: &Scene, case: &Trouble) -> anyhow::Result<String> {
     at.until_ready("hello")?;
     Ok(message)
 }
-
-#[test]
-fn an_unknown_field_is_refused_at_once() {
-    let scene = Scene::set("unknown-field", &["hello-1.0.0"]).unwrap();
-    let refused = scene.namespace.put_release("hello", "hello", "1.0.0", &json!({"valeus": {"greeting": "Hi"}}));
-    let message = format!("{:#}", refused.unwrap_err());
-    assert!(message.contains("spec.valeus"), "{message}");
-}
-
-#[test]
-fn credentials_do_not_follow_a_redirect() {
-    let scene = Scene::set("redirect", &["hello-1.0.0"]).unwrap();
-    let at = &scene.namespace;
-    let elsewhere = ChartRepository::start().unwrap();
-    elsewhere.add_folder(&root().join("e2e/charts/hello-1.0.0")).unwrap();
-    scene.repository.require(Some(("reader", "secret")));
-    scene.repository.fault("/hello-1.0.0.tgz", Fault::Redirect(format!("{}/hello-1.0.0.tgz", elsewhere.url())));
-    let secret = json!({"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "reader", "namespace": at.name()},
-        "stringData": {"username": "reader", "password": "secret"}});
-    at.kubectl().apply(&secret.to_string()).unwrap();
-    at.put_repository(
-        "charts",
-        &json!({"url": scene.repository.url(), "interval": "10m", "secretRef": {"name": "reader"}}),
-    )
-    .unwrap();
-    at.put_release("hello", "hello", "1.0.0", &json!({"values": {"replicas": 0, "hooks": {"enabled": false}}}))
-        .unwrap();
-    at.until_ready("hello").unwrap();
-    let requests = elsewhere.requests();
-    assert!(!requests.is_empty(), "the redirect was not followed");
-    for request in requests {
-        assert!(!request.headers.contains_key("authorization"), "credentials went elsewhere: {request:?}");
-    }
-}

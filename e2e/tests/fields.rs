@@ -211,3 +211,11 @@ fn the_charts_own_values_files() {
     at.patch_release("files", &json!({"spec": more})).unwrap();
     at.until_runs("files", "files@1.0.0", 6).unwrap();
 }
+
+#[test]
+fn an_unknown_field_is_refused_at_once() {
+    let scene = Scene::set("unknown-field", &["hello-1.0.0"]).unwrap();
+    let refused = scene.namespace.put_release("hello", "hello", "1.0.0", &json!({"valeus": {"greeting": "Hi"}}));
+    let message = format!("{:#}", refused.unwrap_err());
+    assert!(message.contains("spec.valeus"), "{message}");
+}

@@ -2,7 +2,7 @@
 //! docs/security.md has its test here or is named there.
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
-use pintle_e2e::{DEADLINE, HELMREPOSITORY, Namespace, Scene, condition, wait_until};
+use pintle_e2e::{ChartRepository, DEADLINE, Fault, HELMREPOSITORY, Namespace, Scene, condition, root, wait_until};
 use serde_json::{Value, json};
 
 /// A chart of one template.
@@ -194,4 +194,30 @@ fn a_release_that_names_no_account_has_the_default_ones_rights() {
     at.put_release("plain", "plain", "1.x", &json!({})).unwrap();
     let message = at.until_not_ready("plain", &["AccessDenied"]).unwrap();
     assert!(message.contains("system:serviceaccount:default-account:default"), "{message}");
+}
+
+#[test]
+fn credentials_do_not_follow_a_redirect() {
+    let scene = Scene::set("redirect", &["hello-1.0.0"]).unwrap();
+    let at = &scene.namespace;
+    let elsewhere = ChartRepository::start().unwrap();
+    elsewhere.add_folder(&root().join("e2e/charts/hello-1.0.0")).unwrap();
+    scene.repository.require(Some(("reader", "secret")));
+    scene.repository.fault("/hello-1.0.0.tgz", Fault::Redirect(format!("{}/hello-1.0.0.tgz", elsewhere.url())));
+    let secret = json!({"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "reader", "namespace": at.name()},
+        "stringData": {"username": "reader", "password": "secret"}});
+    at.kubectl().apply(&secret.to_string()).unwrap();
+    at.put_repository(
+        "charts",
+        &json!({"url": scene.repository.url(), "interval": "10m", "secretRef": {"name": "reader"}}),
+    )
+    .unwrap();
+    at.put_release("hello", "hello", "1.0.0", &json!({"values": {"replicas": 0, "hooks": {"enabled": false}}}))
+        .unwrap();
+    at.until_ready("hello").unwrap();
+    let requests = elsewhere.requests();
+    assert!(!requests.is_empty(), "the redirect was not followed");
+    for request in requests {
+        assert!(!request.headers.contains_key("authorization"), "credentials went elsewhere: {request:?}");
+    }
 }
