@@ -192,6 +192,7 @@ impl Board {
 #[allow(clippy::unwrap_used)]
 mod tests {
     use super::*;
+    use crate::chance::Chance;
     use k8s_openapi::api::coordination::v1::LeaseSpec;
     use kube::api::ObjectMeta;
 
@@ -323,7 +324,7 @@ mod tests {
     #[test]
     fn every_shard_is_soon_held_and_never_twice() {
         for (shards, seed) in [(1, 1), (2, 2), (5, 3), (6, 4), (6, 5), (7, 6), (16, 7)] {
-            let mut random = Random(seed);
+            let mut chance = Chance(seed);
             let start = Instant::now();
             let mut server = Server::default();
             let mut boards: Vec<(Board, BTreeSet<u16>, bool)> =
@@ -332,7 +333,7 @@ mod tests {
                 let now = start + Duration::from_secs(u64::from(second));
                 if second % 60 == 0 {
                     // Whoever dies forgets; its Leases run out by themselves.
-                    let at = random.below(4);
+                    let at = chance.below(4);
                     let (board_, held, alive) = &mut boards[at];
                     *alive = !*alive;
                     held.clear();
@@ -345,7 +346,7 @@ mod tests {
                         continue;
                     }
                     // A watch may lag, but not for as long as the holder renews.
-                    if random.below(3) > 0 || second % 3 == 0 {
+                    if chance.below(3) > 0 || second % 3 == 0 {
                         for lease in server.leases.values() {
                             board.see(lease, now);
                         }
@@ -390,16 +391,6 @@ mod tests {
                     assert!(boards.iter().all(|(_, held, _)| held.len() <= most), "{shards} shards, seed {seed}");
                 }
             }
-        }
-    }
-
-    /// Chance that is the same each time.
-    struct Random(u64);
-
-    impl Random {
-        fn below(&mut self, limit: usize) -> usize {
-            self.0 = self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
-            usize::try_from(self.0 >> 33).unwrap() % limit
         }
     }
 }

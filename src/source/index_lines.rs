@@ -17,6 +17,8 @@ use super::index_reader::{Document, Draft, plain_text};
 /// Where in the index a line is.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Place {
+    /// Before the first key, which sets how far the top is indented.
+    Start,
     /// At the top, or within a top-level key that is not kept.
     Top,
     /// After `apiVersion`: nothing deeper may follow.
@@ -35,19 +37,36 @@ enum Place {
 pub(super) fn read(bytes: &[u8]) -> Option<Document> {
     let text = std::str::from_utf8(bytes).ok()?;
     let mut document = Document::default();
-    let mut place = Place::Top;
+    let mut place = Place::Start;
+    // A text of several lines that is under way.
+    let mut open = None;
     for line in text.split('\n') {
         let line_bytes = line.as_bytes();
         let indent = line_bytes.iter().take_while(|byte| **byte == b' ').count();
         let Some(&first) = line_bytes.get(indent) else { continue };
-        if matches!(first, b'\t' | b'#' | b'\r') || line_bytes.last() == Some(&b'\r') {
+        if line_bytes.last() == Some(&b'\r') {
             return None;
         }
+        match open {
+            Some(Open::Block(column)) if indent > column => continue,
+            Some(Open::Quoted(quote)) => {
+                if line.starts_with("---") || line.starts_with("...") {
+                    return None;
+                }
+                open = within(line, quote)?;
+                continue;
+            }
+            _ => {}
+        }
+        if matches!(first, b'\t' | b'#') {
+            return None;
+        }
+        open = opens(&line[indent..], indent)?;
         place = match (indent, first) {
-            (0, _) => top(line, &mut document)?,
+            (0, _) => top(line, place, &mut document)?,
             // Whatever is below another key of the top.
             _ if place == Place::Top => place,
-            _ if place == Place::Version => return None,
+            _ if matches!(place, Place::Start | Place::Version) => return None,
             (2, b'-') => {
                 let (_, drafts) = document.entries.last_mut()?;
                 drafts.push(Some(Draft::default()));
@@ -61,7 +80,7 @@ pub(super) fn read(bytes: &[u8]) -> Option<Document> {
             (4, b'-') if place == Place::Urls => {
                 let draft = document.entries.last_mut()?.1.last_mut()?.as_mut()?;
                 if draft.url.is_none() {
-                    draft.url = Some(text_of(line.strip_prefix("    - ")?)??);
+                    draft.url = Some(text_of(line.strip_prefix("    - ")?.trim_matches(' '))??);
                 }
                 place
             }
@@ -71,12 +90,62 @@ pub(super) fn read(bytes: &[u8]) -> Option<Document> {
             _ => return None,
         };
     }
-    Some(document)
+    // One that nothing ends is an error, which the parser tells.
+    (!matches!(open, Some(Open::Quoted(_)))).then_some(document)
 }
 
-fn top(line: &str, document: &mut Document) -> Option<Place> {
-    if line == "---" && document.api_version.is_none() && document.entries.is_empty() {
-        return Some(Place::Top);
+/// A text that goes on in the next lines.
+#[derive(Clone, Copy)]
+enum Open {
+    /// `|` or `>` of a key or an item at this column: all that is deeper.
+    Block(usize),
+    /// All up to this quote.
+    Quoted(u8),
+}
+
+/// What a line leaves open; the outer `None`: it might be something that is not read here.
+#[allow(clippy::option_option, reason = "not read here, or nothing open")]
+fn opens(text: &str, indent: usize) -> Option<Option<Open>> {
+    let (mut text, mut column, mut item) = (text, indent, None);
+    while let Some(rest) = text.strip_prefix("- ") {
+        item = Some(column);
+        let rest = rest.trim_start_matches(' ');
+        column += text.len() - rest.len();
+        text = rest;
+    }
+    // Without a key and a dash it is more of a plain text, which may begin with anything.
+    let (value, owner) = match text.split_once(": ") {
+        Some((key, _)) if key.starts_with(['"', '\'']) => return None,
+        Some((_, value)) => (value.trim_matches(' '), Some(column)),
+        None => (text.trim_end_matches(' '), item),
+    };
+    match *value.as_bytes() {
+        [b'|' | b'>', ..] => owner.map(|column| Some(Open::Block(column))),
+        [quote @ (b'"' | b'\''), ..] => owner.and_then(|_| within(&value[1..], quote)),
+        [b'[' | b'{', ..] => matches!(value, "[]" | "{}").then_some(None),
+        [b'&' | b'*' | b'!' | b'?' | b'%' | b'@' | b'`', ..] => None,
+        _ => Some(None),
+    }
+}
+
+/// Whether a quoted text goes on after this part of it; the outer `None`: something follows it.
+#[allow(clippy::option_option, reason = "not read here, or nothing open")]
+fn within(text: &str, quote: u8) -> Option<Option<Open>> {
+    let mut bytes = text.bytes().enumerate();
+    while let Some((at, byte)) = bytes.next() {
+        let escapes = if quote == b'"' { byte == b'\\' } else { text.as_bytes()[at..].starts_with(b"''") };
+        if escapes {
+            bytes.next();
+        } else if byte == quote {
+            return text[at + 1..].trim_matches(' ').is_empty().then_some(None);
+        }
+    }
+    Some(Some(Open::Quoted(quote)))
+}
+
+fn top(line: &str, place: Place, document: &mut Document) -> Option<Place> {
+    if line == "---" && place == Place::Start {
+        return Some(Place::Start);
     }
     let (key, value) = pair(line)?;
     match key {
@@ -86,7 +155,6 @@ fn top(line: &str, document: &mut Document) -> Option<Place> {
             document.api_version = text_of(value)?;
             return Some(Place::Version);
         }
-        _ if !is_whole(value) => return None,
         _ => {}
     }
     Some(Place::Top)
@@ -105,7 +173,7 @@ fn field(text: &str, document: &mut Document) -> Option<Place> {
             *field = text_of(value)?;
             Some(Place::Closed)
         }
-        None => is_whole(value).then_some(Place::Skipped),
+        None => Some(Place::Skipped),
     }
 }
 
@@ -139,22 +207,12 @@ fn text_of(value: &str) -> Option<Option<String>> {
     }
 }
 
-/// Whether a value that is not kept ends where its lines say so: nothing that is quoted or bracketed goes on at any depth.
-fn is_whole(value: &str) -> bool {
-    match value.bytes().next() {
-        None | Some(b'|' | b'>') => true,
-        Some(b'"') => value.len() > 1 && value.ends_with('"') && !value[1..value.len() - 1].contains(['"', '\\']),
-        Some(b'\'') => value.len() > 1 && value.ends_with('\'') && !value[1..value.len() - 1].contains('\''),
-        Some(b'[' | b'{') => matches!(value, "[]" | "{}"),
-        Some(first) => first.is_ascii_alphanumeric() || matches!(first, b'~' | b'/' | b'.' | b'(') || first >= 0x80,
-    }
-}
-
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used)]
     use super::super::index_reader::parsed;
     use super::*;
+    use crate::chance::Chance;
 
     const INDEX: &str = r#"apiVersion: v1
 entries:
@@ -164,8 +222,17 @@ entries:
       images: |
         - name: web
 
-          digest: sha256:no
+          digest: sha256:no "
         urls:
+      notes: "of two lines, \"quoted\", and a
+  \
+    version: 9.9.9"
+      more:
+      - - 'it''s
+
+  - name: no'
+        - |
+         "
     apiVersion: v2
     appVersion: 1.10
     created: "2023-05-01T12:42:55.33Z"
@@ -187,7 +254,8 @@ entries:
     version: 1.2.3
   - name: 'web'
     version: "1.0"
-    home: "x"
+    home: "x
+    version: 2.0.0"
 
   db-2:
   - version: 1e3
@@ -224,15 +292,17 @@ generated: "2023-05-01T12:42:55.33Z"
             ("    urls:\n    - db.tgz", "    urls: [db.tgz]"),
             ("    urls:\n    - db.tgz", "    urls:\n      - db.tgz"),
             ("    urls:\n    - db.tgz", "    urls:\n    -\n      db.tgz"),
-            ("home: \"x\"", "home: \"x\n    version: 2.0.0\""),
-            ("home: \"x\"", "home: [x,\n    version]"),
+            ("type: ~", "home: [x,\n    version]"),
             ("  db-2:", "  db-2: &a"),
             ("  db-2:", "  1.50:"),
             ("  db-2:", "  yes:"),
             ("  db-2:", "  # db-2\n  db-2:"),
             ("\n  - version: 1e3", "\n    - version: 1e3"),
             ("generated: \"2023-05-01T12:42:55.33Z\"", "entries: {}"),
-            ("generated: \"2023-05-01T12:42:55.33Z\"", "generated: \"2023-05-01\n  more\""),
+            ("generated: \"2023-05-01T12:42:55.33Z\"", "generated: \"2023-05-01\n  more"),
+            ("type: ~", "home: \"x\" y"),
+            ("category: Database", "\"category\": Database"),
+            ("category: Database", "category: [Database]"),
             ("\n", "\r\n"),
         ] {
             let text = INDEX.replace(from, to);
@@ -244,14 +314,13 @@ generated: "2023-05-01T12:42:55.33Z"
     /// However the text is damaged: what both can read, both read the same.
     #[test]
     fn never_reads_something_else_than_the_parser() {
-        let (mut both, mut state) = (0, 1u64);
-        for round in 0..3000 {
+        let (mut both, mut chance) = (0, Chance(1));
+        for round in 0..20_000 {
             let mut text = INDEX.as_bytes().to_vec();
             for _ in 0..=round % 3 {
-                state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
-                let position = usize::try_from(state >> 33).unwrap() % text.len();
-                let byte = b" \n-:\"'#[]{}&*!|>1e,~a"[usize::try_from(state >> 20 & 0xff).unwrap() % 21];
-                match state >> 60 & 3 {
+                let position = chance.below(text.len());
+                let byte = chance.of(b" \n-:\"'\\#[]{}&*!|>?%1e,~a");
+                match chance.below(4) {
                     0 => drop(text.remove(position)),
                     1 => text[position] = byte,
                     _ => text.insert(position, byte),

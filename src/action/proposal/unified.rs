@@ -141,6 +141,7 @@ fn step_within(reach: &[usize], diagonal: usize, effort: usize) -> (bool, (usize
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::chance::Chance;
 
     fn check(before: &str, after: &str, expect: &str) {
         let lines = |text: &str| text.chars().map(|c| format!("{c}\n")).collect::<String>();
@@ -190,16 +191,11 @@ mod tests {
 
     #[test]
     fn every_diff_leads_from_one_to_the_other() {
-        // A small generator, so that the cases are the same each time.
-        let mut seed = 7_u64;
-        let mut next = move |below: u64| {
-            seed = seed.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
-            (seed >> 33) % below
-        };
+        let mut chance = Chance(7);
         for _ in 0..2000 {
             let mut text = || {
-                let lines = next(24);
-                (0..lines).map(|_| format!("{}\n", next(5))).collect::<String>()
+                let lines = chance.below(24);
+                (0..lines).map(|_| format!("{}\n", chance.below(5))).collect::<String>()
             };
             let (before, after) = (text(), text());
             assert_eq!(patched(&before, &unified(&before, &after)), after, "{before:?} {after:?}");

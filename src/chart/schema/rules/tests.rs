@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used)]
 
 use super::Rules;
+use crate::chance::Chance;
 use crate::chart::{Frozen, schema};
 use serde_json::{Value, json};
 use std::sync::Arc;
@@ -24,19 +25,8 @@ fn rules(schema: &Value) -> Rules {
     Rules::read(schema.to_string().as_bytes()).unwrap()
 }
 
-/// Numbers by chance, the same each time.
-struct Chance(u64);
-
+/// Values and schemas.
 impl Chance {
-    fn below(&mut self, n: u64) -> u64 {
-        self.0 = self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
-        (self.0 >> 33) % n
-    }
-
-    fn of<T: Clone>(&mut self, all: &[T]) -> T {
-        all[self.below(all.len() as u64) as usize].clone()
-    }
-
     fn value(&mut self, depth: u64) -> Value {
         let simple = [
             json!(null),
