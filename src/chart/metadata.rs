@@ -1,7 +1,7 @@
 //! Chart.yaml and Chart.lock: typed, with the coercions of Helm's way through YAML and JSON, and Helm's validation.
 
 use super::Frozen;
-use pintle_value::Value;
+use pintle_value::{Value, json};
 use serde::Serialize;
 use std::collections::BTreeMap;
 
@@ -316,18 +316,8 @@ fn read_fields(
 }
 
 fn cannot(value: &Value, at: &str, go_type: &str) -> String {
-    let what = match value {
-        Value::Map(_) => "object",
-        Value::List(_) => "array",
-        Value::String(_) => "string",
-        Value::Bool(_) => "bool",
-        _ => "number",
-    };
-    if at.contains('.') {
-        format!("json: cannot unmarshal {what} into Go struct field {at} of type {go_type}")
-    } else {
-        format!("json: cannot unmarshal {what} into Go value of type {go_type}")
-    }
+    let place = if at.contains('.') { format!("Go struct field {at}") } else { "Go value".to_owned() };
+    json::mismatch(value, &format!("{place} of type {go_type}"))
 }
 
 fn text(value: &Value, at: &str) -> Result<String, String> {

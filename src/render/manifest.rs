@@ -2,7 +2,7 @@
 
 use super::{convert::yaml_limits, sort};
 use pintle_template::Diagnosis;
-use pintle_value::{Map, Value};
+use pintle_value::{Map, Value, json};
 use std::{collections::BTreeMap, ops::Range};
 
 /// An object of a manifest, as far as its head says.
@@ -288,7 +288,7 @@ fn read_head(path: &str, value: &Value) -> Result<ManifestDoc, String> {
                 Value::Nil => String::new(),
                 other => pintle_yaml::text_of(other)
                     .map(|t| t.to_string())
-                    .ok_or_else(|| cannot(other, "Go struct field .metadata.annotations of type string"))?,
+                    .ok_or_else(|| json::mismatch(other, "Go struct field .metadata.annotations of type string"))?,
             };
             head.annotations.insert(key.to_str_lossy().into_owned(), text);
         }
@@ -306,7 +306,7 @@ fn table(value: &Value, place: &str) -> Result<Option<Map>, String> {
     match value {
         Value::Nil => Ok(None),
         Value::Map(map) => Ok(Some(map.clone())),
-        other => Err(cannot(other, place)),
+        other => Err(json::mismatch(other, place)),
     }
 }
 
@@ -315,19 +315,8 @@ fn text(map: &Map, key: &str, place: &str) -> Result<String, String> {
         None | Some(Value::Nil) => Ok(String::new()),
         Some(value) => pintle_yaml::text_of(&value)
             .map(|t| t.to_string())
-            .ok_or_else(|| cannot(&value, &format!("Go struct field {place} of type string"))),
+            .ok_or_else(|| json::mismatch(&value, &format!("Go struct field {place} of type string"))),
     }
-}
-
-fn cannot(value: &Value, place: &str) -> String {
-    let what = match value {
-        Value::Map(_) => "object",
-        Value::List(_) => "array",
-        Value::String(_) => "string",
-        Value::Bool(_) => "bool",
-        _ => "number",
-    };
-    format!("json: cannot unmarshal {what} into {place}")
 }
 
 #[cfg(test)]

@@ -3,6 +3,8 @@
 mod decode;
 mod encode;
 
+use crate::Value;
+
 pub use decode::{DecodeError, decode, decode_prefix};
 pub use encode::{EncodeError, Style, append_string, encode};
 
@@ -20,6 +22,20 @@ pub fn append_float(out: &mut Vec<u8>, number: f64) {
     } else {
         pintle_golib::strconv::append_float(out, number, b'f', None);
     }
+}
+
+/// What Go's JSON says of a value that does not fit: `json: cannot unmarshal array into Go value of type string`. `target` is
+/// what follows `into`.
+#[must_use]
+pub fn mismatch(value: &Value, target: &str) -> String {
+    let kind = match value {
+        Value::Bool(_) => "bool",
+        Value::String(_) => "string",
+        Value::List(_) => "array",
+        Value::Map(_) => "object",
+        _ => "number",
+    };
+    format!("json: cannot unmarshal {kind} into {target}")
 }
 
 #[cfg(test)]

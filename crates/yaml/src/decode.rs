@@ -15,9 +15,9 @@ use base64::{
     Engine, alphabet,
     engine::{GeneralPurpose, GeneralPurposeConfig},
 };
-use go_syntax::go_syntax;
+use go_syntax::{Rank, go_syntax, not_a_text, typed_key, unsupported};
 use pintle_golib::strconv::{append_float32, quote};
-use pintle_value::{List, Map, MapKind, Str, Value};
+use pintle_value::{List, Map, MapKind, Str, Value, json};
 use std::{
     borrow::Cow,
     collections::{HashMap, HashSet},
@@ -30,7 +30,7 @@ use std::{
 /// # Errors
 /// What is wrong with the text, in go-yaml's words.
 pub fn decode(text: &[u8], limits: &Limits) -> Result<Value, Error> {
-    first(text, limits, Mode { numbers: Numbers::Float, strict: false, words: true })
+    first(text, limits, Mode { numbers: Numbers::Float, strict: false, words: true, keys: KeyForm::Text })
 }
 
 /// Like [`decode`], but integers are [`Value::Int64`] or [`Value::Uint64`]: for [`text_of`], which needs the difference.
@@ -38,7 +38,7 @@ pub fn decode(text: &[u8], limits: &Limits) -> Result<Value, Error> {
 /// # Errors
 /// As [`decode`].
 pub fn decode_exact(text: &[u8], limits: &Limits) -> Result<Value, Error> {
-    first(text, limits, Mode { numbers: Numbers::Exact, strict: false, words: true })
+    first(text, limits, Mode { numbers: Numbers::Exact, strict: false, words: true, keys: KeyForm::Text })
 }
 
 /// Like [`decode_exact`], but `yes`, `on`, `y` and their opposites are texts, as go-yaml v3 reads them into an interface.
@@ -46,7 +46,7 @@ pub fn decode_exact(text: &[u8], limits: &Limits) -> Result<Value, Error> {
 /// # Errors
 /// As [`decode`].
 pub fn decode_exact_v3(text: &[u8], limits: &Limits) -> Result<Value, Error> {
-    first(text, limits, Mode { numbers: Numbers::Exact, strict: false, words: false })
+    first(text, limits, Mode { numbers: Numbers::Exact, strict: false, words: false, keys: KeyForm::Text })
 }
 
 /// Like [`decode`], but a key that comes twice in a mapping is an error, as for `sigs.k8s.io/yaml.UnmarshalStrict`.
@@ -54,7 +54,7 @@ pub fn decode_exact_v3(text: &[u8], limits: &Limits) -> Result<Value, Error> {
 /// # Errors
 /// As [`decode`], and `key "a" already set in map`.
 pub fn decode_strict(text: &[u8], limits: &Limits) -> Result<Value, Error> {
-    first(text, limits, Mode { numbers: Numbers::Float, strict: true, words: true })
+    first(text, limits, Mode { numbers: Numbers::Float, strict: true, words: true, keys: KeyForm::Text })
 }
 
 /// Reads the first document into a `map[string]interface {}`; an empty one or `null` gives an empty map.
@@ -87,14 +87,15 @@ pub fn decode_list(text: &[u8], limits: &Limits) -> Result<List, Error> {
 /// As [`decode`].
 pub fn decode_all(text: &[u8], limits: &Limits) -> Result<Vec<Value>, Error> {
     let text = reader::utf8(text, limits)?;
-    let mut events = Events::new(&text, limits);
-    let mut documents = Vec::new();
-    while let Some(document) =
-        document(&mut events, limits, Mode { numbers: Numbers::Float, strict: false, words: true })?
-    {
-        documents.push(document);
-    }
-    Ok(documents)
+    let mode = Mode { numbers: Numbers::Float, strict: false, words: true, keys: KeyForm::Text };
+    by_types_of_keys(mode, |mode| {
+        let mut events = Events::new(&text, limits);
+        let mut documents = Vec::new();
+        while let Some(document) = document(&mut events, limits, mode)? {
+            documents.push(document);
+        }
+        Ok(documents)
+    })
 }
 
 /// The text that `sigs.k8s.io/yaml` gives to a string field for a value of [`decode_exact`]: numbers and booleans turn
@@ -122,11 +123,35 @@ struct Mode {
     strict: bool,
     /// `yes` and its like are booleans.
     words: bool,
+    keys: KeyForm,
+}
+
+/// What becomes of a map's keys.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum KeyForm {
+    /// Texts; what cannot be one is an error, which does not show values.
+    Text,
+    /// What [`typed_key`] makes of them; what can be no text is an error only if no later key takes its map's place, and the
+    /// error shows values as Go has them.
+    Typed,
+    /// Texts; what cannot be one is in maps whose place a later key takes.
+    Overwritten,
 }
 
 fn first(text: &[u8], limits: &Limits, mode: Mode) -> Result<Value, Error> {
     let text = reader::utf8(text, limits)?;
-    Ok(document(&mut Events::new(&text, limits), limits, mode)?.unwrap_or_default())
+    by_types_of_keys(mode, |mode| Ok(document(&mut Events::new(&text, limits), limits, mode)?.unwrap_or_default()))
+}
+
+/// Reads, and once more if a key is no text: with the types of keys and of whole numbers, which are not kept otherwise.
+fn by_types_of_keys<T>(mode: Mode, read: impl Fn(Mode) -> Result<T, Error>) -> Result<T, Error> {
+    match read(mode) {
+        Err(error) if error.message.contains(" map key") => {
+            read(Mode { numbers: Numbers::Exact, keys: KeyForm::Typed, ..mode })?;
+            read(Mode { keys: KeyForm::Overwritten, ..mode })
+        }
+        done => done,
+    }
 }
 
 fn document<'a>(events: &mut Events<'a>, limits: &Limits, mode: Mode) -> Result<Option<Value>, Error> {
@@ -152,14 +177,7 @@ fn document<'a>(events: &mut Events<'a>, limits: &Limits, mode: Mode) -> Result<
 }
 
 fn mismatch(value: &Value, target: &str) -> Error {
-    let kind = match value {
-        Value::Bool(_) => "bool",
-        Value::String(_) => "string",
-        Value::List(_) => "array",
-        Value::Map(_) => "object",
-        _ => "number",
-    };
-    Error::json(format!("json: cannot unmarshal {kind} into Go value of type {target}"))
+    Error::json(json::mismatch(value, &format!("Go value of type {target}")))
 }
 
 const NO_MAP: &str = "yaml: map merge requires map or sequence of maps as the value";
@@ -228,8 +246,8 @@ enum Key {
     Merge,
     /// Its text and how Go shows it (strict mode only).
     Text(Str, String),
-    /// A type that cannot be a key in JSON: the type, and how Go shows the key.
-    Unsupported(&'static str, String),
+    /// A type that cannot be a key in JSON, and how Go shows the key.
+    Unsupported(Rank, String),
     /// An error was noted already.
     Bad,
 }
@@ -279,6 +297,8 @@ struct Decoder<'l> {
     expanded: usize,
     not_finite: bool,
     duplicates: Vec<String>,
+    /// The values of keys that can be no text, and where they stand; some may be overwritten yet.
+    unsupported: Vec<(Value, Mark)>,
     error: Option<(Step, Error)>,
     /// Whether the error is that of an item of a merged list: one of a later item wins.
     yields: bool,
@@ -297,6 +317,7 @@ impl<'l> Decoder<'l> {
             expanded: 0,
             not_finite: false,
             duplicates: Vec::new(),
+            unsupported: Vec::new(),
             error: None,
             yields: false,
         }
@@ -314,6 +335,13 @@ impl<'l> Decoder<'l> {
         if !self.duplicates.is_empty() {
             let message = format!("yaml: unmarshal errors:\n  {}", self.duplicates.join("\n  "));
             self.note(Step::Strict, &message, Mark::default());
+        }
+        if self.mode.keys == KeyForm::Typed
+            && let Some((key, value)) = not_a_text(&self.root)
+        {
+            let noted = self.unsupported.iter().find(|(known, _)| same(known, &value)).or(self.unsupported.first());
+            let mark = noted.map_or_else(Mark::default, |(_, mark)| *mark);
+            self.note(Step::Keys, &unsupported(&key, &value), mark);
         }
         if let Some((_, error)) = self.error {
             return Err(error);
@@ -564,13 +592,19 @@ impl<'l> Decoder<'l> {
                     }
                     map.entries.push((key, node.value));
                 }
-                Some(Key::Unsupported(kind, shown)) => {
-                    let value = go_syntax(&node.value);
-                    let message = format!("unsupported map key of type: {kind}, key: {shown}, value: {value}");
+                Some(Key::Unsupported(rank, shown)) => {
                     if self.mode.strict {
                         map.strict.get_or_insert_default().add(&shown, node.mark.line + 1, &mut self.duplicates);
                     }
-                    self.note(Step::Keys, &message, node.mark);
+                    match self.mode.keys {
+                        KeyForm::Text => self.note(Step::Keys, "unsupported map key", node.mark),
+                        KeyForm::Typed => {
+                            let key = typed_key(rank, shown.as_bytes());
+                            self.unsupported.push((node.value.clone(), node.mark));
+                            map.entries.push((key, node.value));
+                        }
+                        KeyForm::Overwritten => {}
+                    }
                 }
                 Some(Key::Merge) => self.merge(&node),
                 Some(Key::Bad) => {}
@@ -581,17 +615,18 @@ impl<'l> Decoder<'l> {
     fn key(&mut self, node: &Node) -> Key {
         let text: Str = match (node.scalar, &node.value) {
             (_, Value::Map(_) | Value::List(_)) => {
-                let message = format!("yaml: invalid map key: {}", go_syntax(&node.value));
+                let message = format!("yaml: invalid map key: {}", shown_value(&node.value, self.mode));
                 self.note(Step::Decode, &message, node.mark);
                 return Key::Bad;
             }
             (_, Value::String(text)) => {
                 let shown = if self.mode.strict { quote(text) } else { String::new() };
-                return Key::Text(text.clone(), shown);
+                let key = if self.mode.keys == KeyForm::Typed { typed_key(Rank::Text, text) } else { text.clone() };
+                return Key::Text(key, shown);
             }
             (Some(Scalar::Bool(b)), _) => if b { "true" } else { "false" }.into(),
             (Some(Scalar::Int(n)), _) => n.to_string().into(),
-            (Some(Scalar::Uint(n)), _) => return Key::Unsupported("uint64", format!("{n:#x}")),
+            (Some(Scalar::Uint(n)), _) => return Key::Unsupported(Rank::Uint, format!("{n:#x}")),
             (Some(Scalar::Float(n)), _) => match general_32(n).as_str() {
                 "+Inf" => ".inf".into(),
                 "-Inf" => "-.inf".into(),
@@ -599,10 +634,16 @@ impl<'l> Decoder<'l> {
                 text => text.into(),
             },
             _ if node.is_alias && node.scalar.is_none() => return Key::Bad,
-            _ => return Key::Unsupported("%!s(<nil>)", "<nil>".to_owned()),
+            _ => return Key::Unsupported(Rank::Nil, "<nil>".to_owned()),
         };
         let shown = if self.mode.strict { text.to_string() } else { String::new() };
-        Key::Text(text, shown)
+        let rank = match node.scalar {
+            _ if self.mode.keys != KeyForm::Typed => return Key::Text(text, shown),
+            Some(Scalar::Bool(_)) => Rank::Bool,
+            Some(Scalar::Int(_)) => Rank::Int,
+            _ => Rank::Float,
+        };
+        Key::Text(typed_key(rank, go_syntax(&node.value).as_bytes()), shown)
     }
 
     /// `<<`: what is merged overwrites what stands before it, and is overwritten by what comes after.
@@ -627,6 +668,10 @@ impl<'l> Decoder<'l> {
             items.strict.get_or_insert_default().add(shown, *line, &mut self.duplicates);
         }
     }
+}
+
+fn shown_value(value: &Value, mode: Mode) -> String {
+    if mode.keys == KeyForm::Typed { go_syntax(value) } else { String::new() }
 }
 
 /// go-yaml's guard against documents that consist of aliases to aliases.
@@ -661,6 +706,18 @@ fn copy(value: &Value) -> Value {
             Value::Map(Map::of(MapKind::Any, entries))
         }
         other => other.clone(),
+    }
+}
+
+/// Whether both are the same in memory, or the same to look at.
+fn same(a: &Value, b: &Value) -> bool {
+    match (a, b) {
+        (Value::Map(a), Value::Map(b)) => a.same(b),
+        (Value::List(a), Value::List(b)) => a.same(b),
+        (Value::String(a), Value::String(b)) => a == b,
+        (Value::Map(_) | Value::List(_) | Value::String(_), _)
+        | (_, Value::Map(_) | Value::List(_) | Value::String(_)) => false,
+        _ => go_syntax(a) == go_syntax(b),
     }
 }
 

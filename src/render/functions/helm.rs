@@ -107,19 +107,8 @@ fn to_json(args: &[Value], style: Style) -> Result<Vec<u8>, std::string::String>
     Ok(out)
 }
 
-/// What JSON calls the kind of a value, in `cannot unmarshal array into …`.
-fn json_kind(value: &Value) -> &'static str {
-    match value {
-        Value::Bool(_) => "bool",
-        Value::String(_) => "string",
-        Value::List(_) => "array",
-        Value::Map(_) => "object",
-        _ => "number",
-    }
-}
-
 fn mismatch(value: &Value, target: &str) -> std::string::String {
-    format!("json: cannot unmarshal {} into Go value of type {target}", json_kind(value))
+    json::mismatch(value, &format!("Go value of type {target}"))
 }
 
 fn from_json(_: &mut Call<'_>, args: &[Value]) -> Answer {

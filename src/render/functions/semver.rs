@@ -5,7 +5,10 @@ use super::{
     argument::{environment, text},
     fixed,
 };
-use pintle_golib::semver::{Constraint, Version};
+use pintle_golib::{
+    semver::{Constraint, Version},
+    strconv::quote,
+};
 use pintle_template::{Call, Func, FuncError, Type::String};
 use pintle_value::{CallError, Object, Value};
 use std::{any::Any, cmp::Ordering, rc::Rc};
@@ -15,6 +18,24 @@ pub(super) static FUNCTIONS: &[Func] =
 
 fn version(text: &[u8]) -> Result<Version, FuncError> {
     Version::parse(&std::string::String::from_utf8_lossy(text)).map_err(|e| e.to_string().into())
+}
+
+/// A constraint; its alternatives are read one after the other, and broken UTF-8 is in none of them.
+fn constraint(text: &[u8]) -> Result<Constraint, FuncError> {
+    if let Ok(text) = std::str::from_utf8(text) {
+        return Constraint::parse(text).map_err(|e| e.to_string().into());
+    }
+    let mut rest = text;
+    loop {
+        let end = rest.windows(2).position(|pair| pair == b"||");
+        let alternative = &rest[..end.unwrap_or(rest.len())];
+        let Ok(whole) = std::str::from_utf8(alternative) else {
+            return Err(format!("improper constraint: {}", quote(alternative)).into());
+        };
+        let constraint = Constraint::parse(whole).map_err(|e| FuncError::from(e.to_string()))?;
+        let Some(end) = end else { return Ok(constraint) };
+        rest = &rest[end + 2..];
+    }
 }
 
 fn semver(_: &mut Call<'_>, args: &[Value]) -> Answer {
@@ -30,8 +51,7 @@ fn compare(call: &mut Call<'_>, args: &[Value]) -> Answer {
     if let Some(fits) = known.borrow().get(&*key) {
         return Ok(Value::Bool(*fits));
     }
-    let constraint = Constraint::parse(&std::string::String::from_utf8_lossy(text(args, 0)));
-    let constraint = constraint.map_err(|e| FuncError::from(e.to_string()))?;
+    let constraint = constraint(text(args, 0))?;
     let fits = constraint.check(&version(text(args, 1))?);
     let mut known = known.borrow_mut();
     if known.len() >= KEPT_ANSWERS {

@@ -65,6 +65,19 @@ fn keys() {
     check("a: 1\na: 2", r#"{"a": 2.0}"#);
     check_error("~: 1", "unsupported map key of type: %!s(<nil>), key: <nil>, value: 1");
     check_error("18446744073709551615: 1", "unsupported map key of type: uint64, key: 0xffffffffffffffff, value: 1");
+    check_error(
+        "~: {9: a, b: c, true: d, 1.5: e, ~: f, 10: g, '9': h, 9: i, -3: j, 18446744073709551615: k, .nan: l, 1e400: m}",
+        "unsupported map key of type: %!s(<nil>), key: <nil>, value: map[interface {}]interface {}{\
+         interface {}(nil):\"f\", \"1e400\":\"m\", \"9\":\"h\", \"b\":\"c\", 0xffffffffffffffff:\"k\", -3:\"j\", \
+         9:\"i\", 10:\"g\", NaN:\"l\", 1.5:\"e\", true:\"d\"}",
+    );
+    // A later key takes the place of what is wrong; of what stays, the outermost is told.
+    check("a:\n  null:\n  18446744073709551615: 1\nb: 1\na: 2", r#"{"a": 2.0, "b": 1.0}"#);
+    check_error(
+        "~: {~: 1}",
+        "unsupported map key of type: %!s(<nil>), key: <nil>, value: map[interface {}]interface {}{interface {}(nil):1}",
+    );
+    check_error("[1, 99999999999, 1.0]: 1", "yaml: invalid map key: []interface {}{1, 99999999999, 1}");
     check_error("[a]: 1", "yaml: invalid map key: []interface {}{\"a\"}");
     check_error("a: {{x}}", "yaml: invalid map key: map[interface {}]interface {}{\"x\":interface {}(nil)}");
 }
