@@ -13,12 +13,11 @@ use super::{
 use crate::{
     chart::Chart,
     render::{
-        self, Capabilities, CompiledChart, HookEvent, Host, Machine, Options, Release, RenderError, RenderRequest,
-        Rendered, capabilities::KubeVersion, manifest,
+        self, Capabilities, CompiledChart, HookEvent, Host, Options, Release, RenderError, RenderRequest, Rendered,
+        capabilities::KubeVersion, manifest,
     },
 };
 use clap::Args;
-use pintle_golib::time::{Time, Zone};
 use std::{
     collections::HashSet,
     fs,
@@ -418,22 +417,6 @@ struct Local {
 }
 
 impl Host for Local {
-    fn now(&self) -> Time {
-        Machine.now()
-    }
-
-    fn random(&self, bytes: &mut [u8]) {
-        Machine.random(bytes);
-    }
-
-    fn zone(&self, name: &str) -> Option<Box<dyn Zone>> {
-        Machine.zone(name)
-    }
-
-    fn local_zone(&self) -> Box<dyn Zone> {
-        Machine.local_zone()
-    }
-
     fn schema(&self, address: &str) -> Result<Vec<u8>, String> {
         schema_at(address)
     }

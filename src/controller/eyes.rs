@@ -4,7 +4,6 @@ use crate::{
     cluster::{self, Cluster, ObjectId},
     render::{Capabilities, Machine, capabilities::KubeVersion, convert, host::Host},
 };
-use pintle_golib::time::{Time, Zone};
 use pintle_value::{Map, Value};
 use std::{sync::Arc, time::Duration};
 use tokio::runtime::Handle;
@@ -41,22 +40,6 @@ pub(crate) struct Eyes {
 }
 
 impl Host for Eyes {
-    fn now(&self) -> Time {
-        Machine.now()
-    }
-
-    fn random(&self, bytes: &mut [u8]) {
-        Machine.random(bytes);
-    }
-
-    fn zone(&self, name: &str) -> Option<Box<dyn Zone>> {
-        Machine.zone(name)
-    }
-
-    fn local_zone(&self) -> Box<dyn Zone> {
-        Machine.local_zone()
-    }
-
     fn schema(&self, address: &str) -> Result<Vec<u8>, String> {
         self.schema_at.map_or_else(|| Machine.schema(address), |read| read(address))
     }

@@ -15,60 +15,16 @@ use std::{
     sync::{Arc, LazyLock},
 };
 
-/// What functions such as `now`, `randAlpha` and `lookup` ask.
+/// What functions such as `now`, `randAlpha` and `lookup` ask. Clock, chance and time zones are this machine's unless a host
+/// has others; there is no cluster, and there are no names and no schemas elsewhere, unless a host has some.
 pub trait Host: Send + Sync {
     /// The time, in UTC.
-    fn now(&self) -> Time;
-
-    /// Fills the bytes by chance, well enough for keys and passwords.
-    fn random(&self, bytes: &mut [u8]);
-
-    /// The object of this name, or with an empty name the list of them; an empty map if there is none.
-    ///
-    /// # Errors
-    /// Why the cluster could not be asked; absence is no error.
-    fn lookup(&self, api_version: &str, kind: &str, namespace: &str, name: &str) -> Result<Value, String> {
-        let _ = (api_version, kind, namespace, name);
-        Ok(Value::Map(Map::new()))
-    }
-
-    /// The JSON schema at an address that a chart's schema refers to.
-    ///
-    /// # Errors
-    /// Why it cannot be had, in Helm's words where Helm has some. Unless a host does otherwise, none can.
-    fn schema(&self, address: &str) -> Result<Vec<u8>, String> {
-        let _ = address;
-        Err("schemas at addresses are not read here; disableSchemaValidation does without schemas".into())
-    }
-
-    /// An address of the host of this name, or an empty text.
-    fn resolve_host(&self, name: &str) -> String {
-        let _ = name;
-        String::new()
-    }
-
-    /// The zone of this name of the IANA database; none if it is unknown.
-    fn zone(&self, name: &str) -> Option<Box<dyn Zone>> {
-        let _ = name;
-        None
-    }
-
-    /// The zone that Go calls `Local`.
-    fn local_zone(&self) -> Box<dyn Zone> {
-        Box::new(Utc)
-    }
-}
-
-/// The host of this machine: its clock, its random numbers and its time zones; no cluster and no names.
-#[derive(Debug, Clone, Copy, Default)]
-pub struct Machine;
-
-impl Host for Machine {
     fn now(&self) -> Time {
         let now = jiff::Timestamp::now();
         Time::from_unix(now.as_second(), i64::from(now.subsec_nanosecond()))
     }
 
+    /// Fills the bytes by chance, well enough for keys and passwords.
     fn random(&self, bytes: &mut [u8]) {
         // The kernel's chance comes first: the library's own generator takes some 50 ms to gather it when first asked,
         // longer than most charts render.
@@ -83,6 +39,31 @@ impl Host for Machine {
         }
     }
 
+    /// The object of this name, or with an empty name the list of them; an empty map if there is none.
+    ///
+    /// # Errors
+    /// Why the cluster could not be asked; absence is no error.
+    fn lookup(&self, api_version: &str, kind: &str, namespace: &str, name: &str) -> Result<Value, String> {
+        let _ = (api_version, kind, namespace, name);
+        Ok(Value::Map(Map::new()))
+    }
+
+    /// The JSON schema at an address that a chart's schema refers to.
+    ///
+    /// # Errors
+    /// Why it cannot be had, in Helm's words where Helm has some.
+    fn schema(&self, address: &str) -> Result<Vec<u8>, String> {
+        let _ = address;
+        Err("schemas at addresses are not read here; disableSchemaValidation does without schemas".into())
+    }
+
+    /// An address of the host of this name, or an empty text.
+    fn resolve_host(&self, name: &str) -> String {
+        let _ = name;
+        String::new()
+    }
+
+    /// The zone of this name of the IANA database; none if it is unknown.
     fn zone(&self, name: &str) -> Option<Box<dyn Zone>> {
         // Go keeps out of names that climb, and reads the database case by case.
         if name.is_empty() || name == "UTC" {
@@ -95,12 +76,19 @@ impl Host for Machine {
         (zone.iana_name() == Some(name)).then(|| Box::new(Database(zone)) as Box<dyn Zone>)
     }
 
+    /// The zone that Go calls `Local`: that of the process, as Go takes it from TZ or /etc/localtime; without either it is
+    /// UTC.
     fn local_zone(&self) -> Box<dyn Zone> {
-        // The zone of the process, as Go takes it from TZ or /etc/localtime; without either it is UTC.
         let zone = jiff::tz::TimeZone::system();
         if zone.is_unknown() { Box::new(Utc) } else { Box::new(Database(zone)) }
     }
 }
+
+/// This machine: its clock, its random numbers and its time zones, and nothing else.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Machine;
+
+impl Host for Machine {}
 
 struct Database(jiff::tz::TimeZone);
 

@@ -2,7 +2,7 @@
 
 use super::functions;
 use crate::render::host::{Environment, Host};
-use pintle_golib::time::Time;
+use pintle_golib::time::{Time, Utc, Zone};
 use pintle_template::{Limits, Options, Run, Set, Template};
 use pintle_value::{List, Map, Value};
 use std::sync::{
@@ -30,6 +30,10 @@ impl Host for Fixed {
             return Err("the cluster is away".to_owned());
         }
         Ok(Value::str(format!("{api_version}/{kind}/{namespace}/{name}")))
+    }
+
+    fn local_zone(&self) -> Box<dyn Zone> {
+        Box::new(Utc)
     }
 }
 
