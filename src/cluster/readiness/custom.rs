@@ -1,7 +1,8 @@
 //! Readiness by expressions that the release's owner gives for kinds that say it in a way of their own.
 
-use super::Readiness::{self, Failed, InProgress, Ready, Terminating};
-use super::fields::{count, group_kind, number, text};
+use super::Readiness::{self, Failed, InProgress, Ready};
+use super::fields::group_kind;
+use super::watcher::ahead_of_its_controller;
 use crate::cluster::expression::Expression;
 use serde_json::Value;
 use std::sync::Arc;
@@ -25,16 +26,8 @@ pub struct HealthCheck {
 pub(super) fn readiness(object: &Value, checks: &[HealthCheck]) -> Option<Readiness> {
     let (group, kind) = group_kind(object);
     let check = checks.iter().find(|check| check.group == group && check.kind == kind)?;
-    if !text(object, "/metadata/deletionTimestamp").is_empty() {
-        return Some(Terminating);
-    }
-    if let Some(observed) = number(object, "/status/observedGeneration") {
-        let generation = count(object, "/metadata/generation");
-        if observed != generation {
-            return Some(InProgress(format!(
-                "the controller of this {kind} has not seen its newest spec (generation {generation}, observed {observed})"
-            )));
-        }
+    if let Some(on_its_way) = ahead_of_its_controller(object, kind) {
+        return Some(on_its_way);
     }
     let holds = |expression: &Arc<Expression>| {
         expression.holds(object.as_object().into_iter().flatten().map(|(field, value)| (field.as_str(), value)))

@@ -33,8 +33,8 @@ pub(super) fn readiness(object: &Value, wait_for_jobs: bool, now: Timestamp) -> 
     }
 }
 
-/// What holds for all kinds: deletion, a controller that has not seen the newest spec, the two standard conditions.
-fn generic(object: &Value, kind: &str) -> Option<Readiness> {
+/// What holds for all kinds: deletion, and a controller that has not seen the newest spec.
+pub(super) fn ahead_of_its_controller(object: &Value, kind: &str) -> Option<Readiness> {
     if !text(object, "/metadata/deletionTimestamp").is_empty() {
         return Some(Terminating);
     }
@@ -45,6 +45,14 @@ fn generic(object: &Value, kind: &str) -> Option<Readiness> {
                 "the controller of this {kind} has not seen its newest spec (generation {generation}, observed {observed})"
             )));
         }
+    }
+    None
+}
+
+/// What holds for all kinds that have the two standard conditions, too.
+fn generic(object: &Value, kind: &str) -> Option<Readiness> {
+    if let Some(on_its_way) = ahead_of_its_controller(object, kind) {
+        return Some(on_its_way);
     }
     let standing = |kind| condition(object, kind).filter(|condition| condition.status == "True");
     if let Some(condition) = standing("Reconciling") {

@@ -1,5 +1,7 @@
 //! Manifests: what a registry has under a tag, as far as charts need it.
 
+use std::collections::BTreeMap;
+
 use serde::Deserialize;
 
 use super::super::digest::Sha256;
@@ -41,17 +43,37 @@ struct Document {
     manifests: Option<Vec<Descriptor>>,
 }
 
+/// What a manifest says of a blob or of another manifest.
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
-struct Descriptor {
+pub(super) struct Descriptor {
     #[serde(default)]
-    media_type: String,
+    pub(super) media_type: String,
     #[serde(default)]
-    artifact_type: String,
+    pub(super) artifact_type: String,
     #[serde(default)]
     digest: String,
     #[serde(default)]
     size: i64,
+    annotations: Option<BTreeMap<String, String>>,
+}
+
+impl Descriptor {
+    /// One of its annotations.
+    pub(super) fn annotation(&self, name: &str) -> Option<&str> {
+        self.annotations.as_ref()?.get(name).map(String::as_str)
+    }
+
+    /// Its digest and its size, if it has both and is no larger than `most`.
+    pub(super) fn within(&self, most: u64) -> Option<(Sha256, u64)> {
+        let size = self.size().filter(|size| *size <= most)?;
+        Some((sha256(&self.digest)?, size))
+    }
+
+    /// Its size in bytes; none if it says a negative one.
+    fn size(&self) -> Option<u64> {
+        u64::try_from(self.size).ok()
+    }
 }
 
 /// Reads a manifest.
@@ -77,7 +99,7 @@ pub(super) fn read(bytes: &[u8]) -> Result<Manifest, String> {
     };
     let digest =
         sha256(&layer.digest).ok_or_else(|| format!("the digest {:?} is no SHA-256", shortened(&layer.digest)))?;
-    let size = u64::try_from(layer.size).map_err(|_| "its size is negative".to_owned())?;
+    let size = layer.size().ok_or("its size is negative")?;
     Ok(Manifest::Chart(Blob { digest, size }))
 }
 

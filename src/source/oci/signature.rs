@@ -17,7 +17,7 @@ use super::super::digest::Sha256;
 use super::super::error::Error;
 use super::super::repository::Repository;
 use super::super::{Shared, Sources, lock};
-use super::manifest::sha256;
+use super::manifest::{Descriptor, sha256};
 use super::reference::name_of;
 use super::registry::Place;
 
@@ -122,31 +122,9 @@ pub(in super::super) struct Verified {
 #[serde(rename_all = "camelCase")]
 struct Manifest {
     #[serde(default)]
-    layers: Vec<Layer>,
+    layers: Vec<Descriptor>,
     #[serde(default)]
-    manifests: Vec<Layer>,
-}
-
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct Layer {
-    #[serde(default)]
-    media_type: String,
-    #[serde(default)]
-    artifact_type: String,
-    #[serde(default)]
-    digest: String,
-    #[serde(default)]
-    size: u64,
-    #[serde(default)]
-    annotations: BTreeMap<String, String>,
-}
-
-impl Layer {
-    /// Its digest, if it is small enough to be looked at.
-    fn file(&self) -> Option<Sha256> {
-        sha256(&self.digest).filter(|_| self.size <= SIGNED)
-    }
+    manifests: Vec<Descriptor>,
 }
 
 /// What was found of signatures, none of them good.
@@ -225,9 +203,10 @@ impl Place<'_> {
         // What cannot be read is no signature.
         let layers = serde_json::from_slice::<Manifest>(&bytes).map(|manifest| manifest.layers).unwrap_or_default();
         for layer in layers.iter().filter(|layer| layer.media_type == PAYLOAD) {
-            let signature = layer.annotations.get(SIGNATURE).and_then(|text| BASE64_STANDARD.decode(text.trim()).ok());
-            let (true, Some(signature), Some(file)) = (tally.take(), signature, layer.file()) else { continue };
-            let payload = self.blob(file, Some(layer.size)).await?;
+            let signature = layer.annotation(SIGNATURE).and_then(|text| BASE64_STANDARD.decode(text.trim()).ok());
+            let payload = layer.within(SIGNED);
+            let (true, Some(signature), Some((digest, size))) = (tally.take(), signature, payload) else { continue };
+            let payload = self.blob(digest, Some(size)).await?;
             if keys.signed(&payload, &signature) && claims(&payload, manifest) {
                 return Ok(true);
             }
@@ -239,12 +218,12 @@ impl Place<'_> {
         let Some(bytes) = self.referrers(manifest).await? else { return Ok(false) };
         let several = serde_json::from_slice::<Manifest>(&bytes).map(|index| index.manifests).unwrap_or_default();
         for one in several.iter().filter(|one| one.artifact_type.starts_with(BUNDLE)) {
-            let (true, Some(digest)) = (tally.take(), one.file()) else { continue };
+            let (true, Some((digest, _))) = (tally.take(), one.within(SIGNED)) else { continue };
             let Some((_, bytes)) = self.document(&format!("sha256:{digest}")).await? else { continue };
             let layers = serde_json::from_slice::<Manifest>(&bytes).map(|manifest| manifest.layers).unwrap_or_default();
             let Some(layer) = layers.iter().find(|layer| layer.media_type.starts_with(BUNDLE)) else { continue };
-            let Some(file) = layer.file() else { continue };
-            let bundle = self.blob(file, Some(layer.size)).await?;
+            let Some((digest, size)) = layer.within(SIGNED) else { continue };
+            let bundle = self.blob(digest, Some(size)).await?;
             if states(&bundle, manifest, keys) {
                 return Ok(true);
             }
