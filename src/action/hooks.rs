@@ -9,6 +9,7 @@ use crate::{
     },
     release::{HookPhase, HookRecord, Record},
 };
+use kube::core::DynamicObject;
 use serde_json::json;
 
 /// The annotation on a live hook object that names the run which created it.
@@ -148,13 +149,15 @@ pub(crate) async fn outcome(
     for target in targets {
         // What a watch told of this run's own object. It may be old, but then it says that the hook runs, and more will come.
         let told = changed.get(&target.id).and_then(Option::as_ref);
-        let outcome = match told.filter(|live| live["metadata"]["annotations"][RUN] == mark) {
-            Some(live) => hook_outcome(live),
+        let run_of = |live: &DynamicObject| live.metadata.annotations.as_ref().and_then(|all| all.get(RUN).cloned());
+        let live = match told.filter(|live| run_of(live).as_deref() == Some(mark)) {
+            Some(live) => serde_json::to_value(&**live),
             None => match at.cluster.get(&target.id).await? {
-                Some(live) => hook_outcome(&serde_json::to_value(live).unwrap_or_default()),
+                Some(live) => serde_json::to_value(live),
                 None => continue,
             },
         };
+        let outcome = hook_outcome(&live.unwrap_or_default());
         match outcome {
             HookOutcome::Succeeded => {}
             HookOutcome::Running(why) => return Ok(HookOutcome::Running(format!("{}: {why}", target.id))),

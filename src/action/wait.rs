@@ -7,6 +7,7 @@ use crate::cluster::{
     readiness::{Readiness, Rules, readiness},
 };
 use jiff::{SignedDuration, Timestamp};
+use kube::core::DynamicObject;
 use std::{cmp::Ordering, collections::BTreeMap, sync::Arc};
 
 /// How long a watch may be silent about an object before it is looked at all the same.
@@ -21,7 +22,7 @@ const LONGEST_INQUIRY: SignedDuration = SignedDuration::from_mins(10);
 const NAMED: usize = 3;
 
 /// Objects that changed, each as it is now if the watch told that too.
-pub type Changes = BTreeMap<ObjectId, Option<Arc<serde_json::Value>>>;
+pub type Changes = BTreeMap<ObjectId, Option<Arc<DynamicObject>>>;
 
 /// An object's version.
 fn version(live: &serde_json::Value) -> Option<&str> {
@@ -131,12 +132,13 @@ impl Waiting {
     /// Takes what the watch told of an object that changed. Whether that was enough.
     fn was_told(&mut self, id: &ObjectId, changed: &Changes, rules: &Rules) -> bool {
         let Some(Some(live)) = changed.get(id) else { return false };
-        let known = self.versions.get(id);
-        match known.and_then(|known| compare_versions(version(live)?, known)) {
+        let (known, told) = (self.versions.get(id), live.metadata.resource_version.as_deref());
+        match known.zip(told).and_then(|(known, told)| compare_versions(told, known)) {
             // What was read, or answered to an apply, is newer.
             Some(Ordering::Less | Ordering::Equal) => true,
             Some(Ordering::Greater) => {
-                self.saw(id, Some(live), rules);
+                let live = serde_json::to_value(&**live).unwrap_or_default();
+                self.saw(id, Some(&live), rules);
                 true
             }
             None => false,

@@ -12,7 +12,6 @@ use futures::{Stream, StreamExt, TryStreamExt};
 use kube::Api;
 use kube::core::{DynamicObject, ObjectMeta, PartialObjectMeta};
 use kube::runtime::watcher;
-use serde_json::Value;
 use tokio::sync::mpsc;
 
 use super::client::{Cluster, jitter};
@@ -57,7 +56,7 @@ pub struct Changed {
     /// Its metadata: `generation` and `managedFields` tell who changed what.
     pub meta: Arc<ObjectMeta>,
     /// All of it but `managedFields`, if the watch brought it.
-    pub whole: Option<Arc<Value>>,
+    pub whole: Option<Arc<DynamicObject>>,
 }
 
 /// An object as a watch brings it.
@@ -421,7 +420,7 @@ impl Index {
             before => {
                 // Known and different: it changed while the watch was broken.
                 let mut change = self.changed(meta, release, false, initial && before.is_none());
-                change.whole = whole.and_then(|whole| serde_json::to_value(whole).ok()).map(Arc::new);
+                change.whole = whole.map(Arc::new);
                 vec![change]
             }
         }
