@@ -1,7 +1,7 @@
 //! The life of one release, as the demo tells it; and releases that depend on others and on values from elsewhere.
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
-use pintle_e2e::{Scene, condition, is_ready, story};
+use pintle_e2e::{Fault, Scene, condition, is_ready, story};
 use serde_json::json;
 
 #[test]
@@ -42,6 +42,26 @@ fn a_dependency_is_awaited_and_no_longer() {
     at.put_release("cache", "legacy", "0.3.x", &json!({})).unwrap();
     at.until_ready("web").unwrap();
     assert!(is_ready(&at.object(pintle_e2e::HELMRELEASE, "cache").unwrap()));
+}
+
+#[test]
+fn a_repository_that_is_being_read_is_no_failure() {
+    let scene = Scene::set("being-read", &["hello-1.0.0"]).unwrap();
+    let at = &scene.namespace;
+    scene.repository.fault("/mirror/index.yaml", Fault::Silence);
+    at.put_repository("slow", &json!({"url": scene.repository.mirror(), "interval": "5s", "timeout": "5s"})).unwrap();
+    let chart = json!({"chart": "hello", "version": "1.0.0", "sourceRef": {"kind": "HelmRepository", "name": "slow"}});
+    let values = json!({"replicas": 0, "hooks": {"enabled": false}});
+    at.put_release("web", "hello", "1.0.0", &json!({"chart": {"spec": chart}, "values": values})).unwrap();
+    at.until("web", |release| {
+        let ready = condition(release, "Ready")?;
+        let says = ready["message"] == "chart hello: HelmRepository being-read/slow is being read";
+        (ready["status"] == "Unknown" && says).then_some(())
+    })
+    .unwrap();
+    at.until_told("web", &["SourceNotReady"], &["mirror/index.yaml", "not finished after 5s"]).unwrap();
+    scene.repository.heal();
+    at.until_ready("web").unwrap();
 }
 
 #[test]

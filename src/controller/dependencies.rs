@@ -7,7 +7,7 @@ use super::{
     context::Context,
     health,
     live::{Key, Live},
-    resolve::Blocked,
+    resolve::{Blocked, Help},
 };
 use crate::{
     cluster::{
@@ -253,7 +253,7 @@ async fn look(release: &HelmRelease, at: usize, id: &ObjectId, cluster: &Cluster
         Ok(Some(true)) => Ok(None),
         Ok(Some(false)) => Ok(Some(not_true(release, at))),
         // What cannot be compiled stays so; what has no answer may have one when the object changes.
-        Err(blocked) if blocked.terminal => Err(blocked),
+        Err(blocked) if blocked.help == Help::Owner => Err(blocked),
         Err(blocked) => Ok(Some(blocked.message)),
         Ok(None) => {
             let state = readiness(&live, &Rules { wait_for_jobs: true, ..Rules::default() });

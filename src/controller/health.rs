@@ -88,6 +88,7 @@ fn invalid(place: &str, error: &Error) -> Blocked {
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]
 mod tests {
+    use super::super::resolve::Help;
     use super::*;
     use serde_json::{Value, json};
 
@@ -115,7 +116,7 @@ mod tests {
         );
         assert_eq!(of(json!({"apiVersion": "v1", "kind": "Pod", "current": "true"})).unwrap()[0].group, "");
         let wrong = of(json!({"apiVersion": "v1", "kind": "Pod", "current": "true", "inProgress": "a +"})).unwrap_err();
-        assert!(wrong.terminal);
+        assert_eq!(wrong.help, Help::Owner);
         assert_eq!(wrong.reason, "InvalidCELExpression");
         assert!(wrong.message.starts_with("spec.healthCheckExprs[0].inProgress: \"a +\": "), "{}", wrong.message);
     }
@@ -137,8 +138,8 @@ mod tests {
         assert_eq!(of(json!("dep.metadata.name == self.metadata.name")).unwrap(), Some(false));
         assert_eq!(of(json!("dep.kind == 'HelmRelease' && dep.spec.interval == '1m'")).unwrap(), Some(true));
         let unknown = of(json!("dep.status.history[0].status == 'deployed'")).unwrap_err();
-        assert_eq!((unknown.reason, unknown.terminal), ("DependencyNotReady", false));
+        assert_eq!((unknown.reason, unknown.help), ("DependencyNotReady", Help::Change));
         let wrong = of(json!("dep.")).unwrap_err();
-        assert_eq!((wrong.reason, wrong.terminal), ("InvalidCELExpression", true));
+        assert_eq!((wrong.reason, wrong.help), ("InvalidCELExpression", Help::Owner));
     }
 }

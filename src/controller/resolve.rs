@@ -102,26 +102,48 @@ pub struct Blocked {
     pub reason: &'static str,
     /// The condition's message.
     pub message: String,
-    /// Whether only a change of an input can help.
-    pub terminal: bool,
-    /// Whether to try again by the clock; otherwise a watch tells.
-    pub again: Option<()>,
+    /// What can help.
+    pub help: Help,
+}
+
+/// What gets a release on that is blocked.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Help {
+    /// Nothing is wrong: an input is being looked at just now, and a watch tells what came of it.
+    Underway,
+    /// A change of an input; a watch tells of it.
+    Change,
+    /// Another try after a while.
+    Time,
+    /// A change of the spec.
+    Owner,
 }
 
 impl Blocked {
+    /// Nothing is wrong yet; a watch tells when it is worth another look.
+    pub fn underway(message: impl Into<String>) -> Self {
+        Self { reason: "Progressing", message: message.into(), help: Help::Underway }
+    }
+
     /// A watch tells when it is worth another look.
     pub fn until_change(reason: &'static str, message: impl Into<String>) -> Self {
-        Self { reason, message: message.into(), terminal: false, again: None }
+        Self { reason, message: message.into(), help: Help::Change }
     }
 
     /// Worth another try by itself, with growing pauses.
     pub fn for_now(reason: &'static str, message: impl Into<String>) -> Self {
-        Self { reason, message: message.into(), terminal: false, again: Some(()) }
+        Self { reason, message: message.into(), help: Help::Time }
+    }
+
+    /// A source says no: only the spec can change that, or its server may come back by itself, of which nobody tells.
+    fn by_source(reason: &'static str, title: &str, error: &source::Error) -> Self {
+        let help = if error.is_terminal() { Help::Owner } else { Help::Time };
+        Self { reason, message: format!("{title}: {error}"), help }
     }
 
     /// The spec is wrong.
     pub fn for_good(reason: &'static str, message: impl Into<String>) -> Self {
-        Self { reason, message: message.into(), terminal: true, again: None }
+        Self { reason, message: message.into(), help: Help::Owner }
     }
 }
 
@@ -239,16 +261,17 @@ async fn locate(release: &HelmRelease, ctx: &Context, live: &mut Live, cluster: 
     }
     let listed = ctx.catalog.get(&key).filter(|l| Some(l.generation) == object.metadata.generation);
     let Some(listed) = listed else {
-        let why = object
-            .status
-            .as_ref()
-            .and_then(|s| conditions::find(&s.conditions, conditions::READY))
-            .filter(|c| c.status == "False")
-            .map_or("it has not been looked at yet", |c| c.message.as_str());
-        return Err(Blocked::until_change(
-            "SourceNotReady",
-            format!("chart {}: {title} is not ready: {why}", template.chart),
-        ));
+        let status = object.status.as_ref();
+        let ready = status.and_then(|s| conditions::find(&s.conditions, conditions::READY));
+        let failed = ready.filter(|c| c.status == "False" && c.observed_generation == object.metadata.generation);
+        let chart = &template.chart;
+        return Err(match failed {
+            Some(ready) => {
+                let message = format!("chart {chart}: {title} is not ready: {}", ready.message);
+                Blocked::until_change("SourceNotReady", message)
+            }
+            None => Blocked::underway(format!("chart {chart}: {title} is being read")),
+        });
     };
     let (since, suspended) = match &listed.stock {
         Stock::Index(_) if template.verify.is_some() => {
@@ -276,10 +299,7 @@ async fn locate(release: &HelmRelease, ctx: &Context, live: &mut Live, cluster: 
     live.outage = told
         .outage
         .map(|error| (error.chart_reason(), format!("{title} cannot be asked, what it said before holds on: {error}")));
-    let tagged = told.chart.map_err(|error| Blocked {
-        terminal: error.is_terminal(),
-        ..Blocked::for_now(error.chart_reason(), format!("{title}: {error}"))
-    })?;
+    let tagged = told.chart.map_err(|error| Blocked::by_source(error.chart_reason(), &title, &error))?;
     signatures::check(release, (&listed.repository, &template.chart, &tagged), ctx, live, cluster).await?;
     let oci_digest = Some(format!("sha256:{}", tagged.manifest));
     Ok(Located { repository: listed.repository, entry: tagged.entry.clone(), oci_digest, stamped: false })
@@ -399,20 +419,16 @@ pub async fn load(
     }
 }
 
-/// What it means that a chart cannot be fetched. A server may come back by itself; nobody tells.
+/// What it means that a chart cannot be fetched.
 fn unfetched(repository: &Repository, title: &str, error: &source::Error) -> Blocked {
     if !repository.is_artifact() {
-        let terminal = error.is_terminal();
-        return Blocked { terminal, ..Blocked::for_now(error.chart_reason(), format!("{title}: {error}")) };
+        return Blocked::by_source(error.chart_reason(), title, error);
     }
     match error {
         source::Error::Status { status: 404 | 410, url, .. } => {
             Blocked::for_now("SourceNotReady", format!("{title}: its artifact is not at {url}, or not any more"))
         }
-        _ => {
-            let terminal = error.is_terminal();
-            Blocked { terminal, ..Blocked::for_now("ArtifactFailed", format!("{title}: {error}")) }
-        }
+        _ => Blocked::by_source("ArtifactFailed", title, error),
     }
 }
 

@@ -20,7 +20,7 @@ use super::{
     policy::{self, Place},
     remote,
     report::Report,
-    resolve::{self, Blocked},
+    resolve::{self, Blocked, Help},
     signatures, values,
 };
 use crate::{
@@ -251,13 +251,16 @@ impl<'a> Run<'a> {
             }
             Err(Trouble::Blocked(blocked)) => {
                 self.report.observed();
-                if blocked.terminal {
-                    self.report.conditions().stalled(blocked.reason, &blocked.message);
-                } else {
-                    self.report.conditions().retrying(blocked.reason, &blocked.message);
+                let mut conditions = self.report.conditions();
+                match blocked.help {
+                    Help::Underway => conditions.reconciling(blocked.reason, &blocked.message),
+                    Help::Change | Help::Time => conditions.retrying(blocked.reason, &blocked.message),
+                    Help::Owner => conditions.stalled(blocked.reason, &blocked.message),
                 }
-                self.announce(true, blocked.reason, &blocked.message).await;
-                blocked.again.map(|()| self.pause())
+                if blocked.help != Help::Underway {
+                    self.announce(true, blocked.reason, &blocked.message).await;
+                }
+                (blocked.help == Help::Time).then(|| self.pause())
             }
             Err(Trouble::Retry { reason, message }) => {
                 self.report.observed();
