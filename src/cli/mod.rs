@@ -2,6 +2,7 @@
 
 mod chart;
 mod failure;
+mod flags;
 mod kube;
 mod limits;
 mod name;
@@ -12,7 +13,7 @@ mod template;
 mod traces;
 mod values;
 
-use clap::{Parser, Subcommand, error::ErrorKind};
+use clap::{CommandFactory, FromArgMatches, Parser, Subcommand, error::ErrorKind};
 use failure::Failure;
 use std::{ffi::OsString, io::Write, process::ExitCode};
 
@@ -39,15 +40,16 @@ enum Verb {
 /// Runs a command line. What is asked for goes to standard output, all else to standard error; a failure is told in a
 /// text that begins with `Error:` and is helm's, what helm does not say follows below it, and the exit is 1.
 pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
-    let outcome = match Cli::try_parse_from(arguments) {
+    let arguments: Vec<OsString> = arguments.into_iter().collect();
+    let parsed = flags::like_go(Cli::command()).try_get_matches_from(&arguments);
+    let outcome = match parsed.and_then(|matches| Cli::from_arg_matches(&matches)) {
         Ok(cli) => perform(cli.verb),
         Err(error) if matches!(error.kind(), ErrorKind::DisplayHelp | ErrorKind::DisplayVersion) => {
-            print(error.render().to_string().as_bytes())
+            // Flags are shown as they are mostly used, without a value.
+            let shown = Cli::command().try_get_matches_from(&arguments).err().unwrap_or(error);
+            print(shown.render().to_string().as_bytes())
         }
-        Err(error) => {
-            let text = error.render().to_string();
-            Err(text.strip_prefix("error: ").unwrap_or(&text).trim_end().to_owned().into())
-        }
+        Err(error) => Err(flags::told(&error).into()),
     };
     match outcome {
         Ok(()) => ExitCode::SUCCESS,

@@ -1,10 +1,9 @@
 //! The name of a release on the command line: given, from a template, or made up.
 
-use crate::{
-    chart::{Chart, File, Frozen, Metadata},
-    render::{Capabilities, CompiledChart, Machine, Options, Release, RenderRequest},
-};
-use std::sync::Arc;
+use crate::render::{Machine, functions, host::Environment};
+use pintle_template::{Call, Func, FuncError, Options, Run, Set, Template, Type};
+use pintle_value::Value;
+use std::{env, net::ToSocketAddrs as _, sync::Arc};
 
 /// Helm's rule for names.
 ///
@@ -27,27 +26,80 @@ pub(super) fn check(name: &str) -> Result<(), String> {
     ))
 }
 
-/// What `--name-template` makes.
+/// What `--name-template` makes: no chart's template, so sprig's functions are there, and Helm's own are not.
 ///
 /// # Errors
-/// When the template fails.
+/// Helm's text when the template fails.
 pub(super) fn from_template(text: &str) -> Result<String, String> {
-    let chart = Chart {
-        metadata: Metadata { name: "name".into(), ..Metadata::default() },
-        templates: vec![File { name: "templates/name".into(), data: text.as_bytes().into() }],
-        values: Frozen::table(),
-        ..Chart::default()
-    };
-    let request = RenderRequest {
-        chart: Arc::new(CompiledChart::new(Arc::new(chart))),
-        values: Frozen::table(),
-        release: Release { name: String::new(), namespace: String::new(), revision: 0, is_upgrade: false },
-        capabilities: Arc::new(Capabilities::default()),
-        options: Options::default(),
-        host: Arc::new(Machine),
-    };
-    let (mut files, _) = crate::render::render_files(&request).map_err(|e| e.to_string())?;
-    Ok(files.pop().map(|(_, text)| text).unwrap_or_default())
+    const NAME: &str = "name-template";
+    let mut functions = functions::sprig();
+    functions.extend(PROCESS);
+    let template = Template::parse(NAME, text.as_bytes(), &functions).map_err(|error| error.to_string())?;
+    let mut set = Set::new(NAME);
+    set.add(Arc::new(template));
+    let (environment, options) = (Environment::new(Arc::new(Machine), false), Options::default());
+    let mut name = Vec::new();
+    let mut run = Run::new(&set, &functions, &environment, &options);
+    run.execute(NAME, Value::Nil, &mut name).map_err(|error| error.to_string())?;
+    Ok(String::from_utf8_lossy(&name).into_owned())
+}
+
+/// Sprig's functions that look into the process and the network, which charts do not have, and `fail` without Helm's marks.
+const PROCESS: [Func; 4] = [
+    of_a_text("fail", |_, args| Err(given(args).into())),
+    of_a_text("env", |_, args| Ok(Value::str(variable(&given(args))))),
+    of_a_text("expandenv", |_, args| Ok(Value::str(expanded(&given(args), variable)))),
+    of_a_text("getHostByName", |_, args| {
+        let found = (given(args).as_str(), 0).to_socket_addrs().ok().and_then(|mut found| found.next());
+        Ok(Value::str(found.map(|address| address.ip().to_string()).unwrap_or_default()))
+    }),
+];
+
+const fn of_a_text(name: &'static str, call: fn(&mut Call<'_>, &[Value]) -> Result<Value, FuncError>) -> Func {
+    Func { name, params: &[Type::String], variadic: None, call }
+}
+
+fn given(args: &[Value]) -> String {
+    match args.first() {
+        Some(Value::String(text)) => text.to_str_lossy().into_owned(),
+        _ => String::new(),
+    }
+}
+
+fn variable(name: &str) -> String {
+    // Names that a process cannot have are no variables.
+    let odd = name.is_empty() || name.contains(['=', '\0']);
+    if odd { String::new() } else { env::var_os(name).unwrap_or_default().to_string_lossy().into_owned() }
+}
+
+/// `os.Expand`: `$name` and `${name}`; `$` before anything else stays.
+fn expanded(text: &str, variable: impl Fn(&str) -> String) -> String {
+    let mut out = String::with_capacity(text.len());
+    let mut rest = text;
+    while let Some((before, after)) = rest.split_once('$') {
+        out.push_str(before);
+        let word = after.bytes().take_while(|b| b.is_ascii_alphanumeric() || *b == b'_').count();
+        rest = match after.strip_prefix('{').map(|inner| inner.split_once('}')) {
+            Some(Some((name, rest))) => {
+                out.push_str(&variable(name));
+                rest
+            }
+            // Never closed: the brace is gone, as in Go.
+            Some(None) => &after[1..],
+            None if word == 0 => {
+                out.push('$');
+                after
+            }
+            None => {
+                // A digit is a name by itself, as for a shell.
+                let end = if after.starts_with(|c: char| c.is_ascii_digit()) { 1 } else { word };
+                out.push_str(&variable(&after[..end]));
+                &after[end..]
+            }
+        };
+    }
+    out.push_str(rest);
+    out
 }
 
 #[cfg(test)]
@@ -69,6 +121,27 @@ mod tests {
         ] {
             assert_eq!(check(name).is_ok(), good, "{name}");
         }
-        assert_eq!(from_template("x-{{ lower \"AB\" }}").unwrap(), "x-ab");
+    }
+
+    #[test]
+    fn names_from_templates() {
+        let word = r#"executing "name-template" at "#;
+        for (text, expected) in [
+            (r#"x-{{ lower "AB" }}{{ toJson "1" }}"#, Ok("x-ab\"1\"")),
+            ("{{ .a.b }}{{ . }}", Ok("<no value><no value>")),
+            (r#"{{ env "NO SUCH=" }}{{ expandenv "$1a${=}-$" }}"#, Ok("a-$")),
+            ("{{ toYaml 1 }}", Err(r#"template: name-template:1: function "toYaml" not defined"#)),
+            ("{{ .x", Err("template: name-template:1: unclosed action")),
+            (r#"{{ fail "x" }}"#, Err(r#"template: name-template:1:3: AT<fail "x">: error calling fail: x"#)),
+            (
+                r#"{{ template "x" }}"#,
+                Err(r#"template: name-template:1:12: AT<{{template "x"}}>: template "x" not defined"#),
+            ),
+        ] {
+            let expected = expected.map(str::to_owned).map_err(|text| text.replace("AT", word));
+            assert_eq!(from_template(text), expected, "{text}");
+        }
+        let variable = |name: &str| format!("<{name}>");
+        assert_eq!(expanded("$a-${b c}$1x$_d.${e", variable), "<a>-<b c><1>x<_d>.e");
     }
 }

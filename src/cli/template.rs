@@ -271,14 +271,15 @@ impl Template {
     }
 
     fn name_and_chart(&self) -> Result<(String, &str), String> {
+        let template = self.name_template.as_deref().filter(|text| !text.is_empty());
         match &self.arguments[..] {
             [name, _] if self.generate_name => {
                 let _ = name;
                 Err("cannot set --generate-name and also specify a name".into())
             }
-            [_, _] if self.name_template.is_some() => Err("cannot set --name-template and also specify a name".into()),
+            [_, _] if template.is_some() => Err("cannot set --name-template and also specify a name".into()),
             [name, chart] => Ok((name.clone(), chart)),
-            [chart] => match &self.name_template {
+            [chart] => match template {
                 Some(text) => Ok((name::from_template(text)?, chart)),
                 None => Ok(("release-name".into(), chart)),
             },

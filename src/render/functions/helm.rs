@@ -16,12 +16,8 @@ use pintle_value::{
     toml,
 };
 
-pub(super) static FUNCTIONS: &[Func] = &[
-    fixed("toYaml", &[Any], |_, args| string_answer(pintle_yaml::encode_trimmed(any(args, 0)).unwrap_or_default())),
-    fixed("mustToYaml", &[Any], must_to_yaml),
-    fixed("toYamlPretty", &[Any], to_yaml_pretty),
-    fixed("fromYaml", &[String], from_yaml),
-    fixed("fromYamlArray", &[String], from_yaml_array),
+/// What sprig has as well.
+pub(super) static JSON: &[Func] = &[
     fixed("toJson", &[Any], |_, args| string_answer(to_json(args, COMPACT).unwrap_or_default())),
     fixed("mustToJson", &[Any], |_, args| string_answer(to_json(args, COMPACT)?)),
     fixed("toPrettyJson", &[Any], |_, args| string_answer(to_json(args, PRETTY).unwrap_or_default())),
@@ -29,8 +25,16 @@ pub(super) static FUNCTIONS: &[Func] = &[
     fixed("toRawJson", &[Any], |_, args| string_answer(to_json(args, RAW)?)),
     fixed("mustToRawJson", &[Any], |_, args| string_answer(to_json(args, RAW)?)),
     fixed("fromJson", &[String], from_json),
-    fixed("fromJsonArray", &[String], from_json_array),
     fixed("mustFromJson", &[String], |_, args| json::decode(text(args, 0)).map_err(|e| e.to_string().into())),
+];
+
+pub(super) static FUNCTIONS: &[Func] = &[
+    fixed("toYaml", &[Any], |_, args| string_answer(pintle_yaml::encode_trimmed(any(args, 0)).unwrap_or_default())),
+    fixed("mustToYaml", &[Any], must_to_yaml),
+    fixed("toYamlPretty", &[Any], to_yaml_pretty),
+    fixed("fromYaml", &[String], from_yaml),
+    fixed("fromYamlArray", &[String], from_yaml_array),
+    fixed("fromJsonArray", &[String], from_json_array),
     fixed("toToml", &[Any], |_, args| string_answer(to_toml(args)?.unwrap_or_else(std::string::String::into_bytes))),
     fixed("mustToToml", &[Any], |_, args| string_answer(to_toml(args)??)),
     fixed("fromToml", &[String], from_toml),

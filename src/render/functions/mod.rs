@@ -69,31 +69,37 @@ fn charge_items(call: &mut Call<'_>, items: usize) -> Result<(), FuncError> {
     call.spend_bytes(64 + items.saturating_mul(size_of::<Value>()))
 }
 
+/// What sprig has for templates of texts, but for what looks into the process or the network; by family.
+const SPRIG: [&[Func]; 16] = [
+    crypto::FUNCTIONS,
+    certificates::FUNCTIONS,
+    passwords::FUNCTIONS,
+    dates::FUNCTIONS,
+    defaults::FUNCTIONS,
+    dicts::FUNCTIONS,
+    durations::FUNCTIONS,
+    encoding::FUNCTIONS,
+    helm::JSON,
+    lists::FUNCTIONS,
+    numbers::FUNCTIONS,
+    paths::FUNCTIONS,
+    regex::FUNCTIONS,
+    semver::FUNCTIONS,
+    strings::FUNCTIONS,
+    types::FUNCTIONS,
+];
+
 /// All functions of Helm's function map, by name.
 pub fn functions() -> &'static FunctionTable {
     static TABLE: LazyLock<FunctionTable> = LazyLock::new(|| {
-        [
-            crypto::FUNCTIONS,
-            certificates::FUNCTIONS,
-            passwords::FUNCTIONS,
-            dates::FUNCTIONS,
-            defaults::FUNCTIONS,
-            dicts::FUNCTIONS,
-            durations::FUNCTIONS,
-            encoding::FUNCTIONS,
-            helm::FUNCTIONS,
-            lists::FUNCTIONS,
-            numbers::FUNCTIONS,
-            paths::FUNCTIONS,
-            regex::FUNCTIONS,
-            semver::FUNCTIONS,
-            strings::FUNCTIONS,
-            types::FUNCTIONS,
-        ]
-        .into_iter()
-        .flatten()
-        .copied()
-        .collect()
+        let mut table = sprig();
+        table.extend(helm::FUNCTIONS.iter().copied());
+        table
     });
     &TABLE
+}
+
+/// Those without Helm's own, for templates outside of charts.
+pub fn sprig() -> FunctionTable {
+    SPRIG.into_iter().flatten().copied().collect()
 }
