@@ -243,7 +243,11 @@ impl Template {
                 rendered.warnings.iter().for_each(|text| eprintln!("level=WARN msg={text:?}"));
                 self.show(&name, &rendered)
             }
-            Err(Stop::PostRender(text)) => Err(if self.debug { text } else { format!("{text}{HINT}") }.into()),
+            Err(Stop::PostRender(text)) if self.debug => {
+                print(b"\n")?;
+                Err(text.into())
+            }
+            Err(Stop::PostRender(text)) => Err(format!("{text}{HINT}").into()),
             Err(Stop::Render(error)) => {
                 let diagnosis = error.diagnosis().map(Box::new);
                 Err(Failure { diagnosis, ..Failure::from(self.explain(&error)?) })
@@ -342,6 +346,11 @@ impl Template {
                 if !self.debug =>
             {
                 Ok(format!("{error}{HINT}"))
+            }
+            // What was rendered is nothing, on a line of its own.
+            RenderError::Template { .. } | RenderError::KubeVersion { .. } => {
+                print(b"\n")?;
+                Ok(error.to_string())
             }
             _ => Ok(error.to_string()),
         }
