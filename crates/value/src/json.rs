@@ -1,4 +1,4 @@
-//! Go's `encoding/json` over [`Value`](crate::Value)s: both ways, with its texts for numbers, escapes and errors.
+//! Go's `encoding/json` over [`Value`]s: both ways, with its texts for numbers, escapes and errors.
 
 mod decode;
 mod encode;
