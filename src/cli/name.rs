@@ -49,10 +49,7 @@ const PROCESS: [Func; 4] = [
     of_a_text("fail", |_, args| Err(given(args).into())),
     of_a_text("env", |_, args| Ok(Value::str(variable(&given(args))))),
     of_a_text("expandenv", |_, args| Ok(Value::str(expanded(&given(args), variable)))),
-    of_a_text("getHostByName", |_, args| {
-        let found = (given(args).as_str(), 0).to_socket_addrs().ok().and_then(|mut found| found.next());
-        Ok(Value::str(found.map(|address| address.ip().to_string()).unwrap_or_default()))
-    }),
+    of_a_text("getHostByName", |_, args| Ok(Value::str(address_of(&given(args))))),
 ];
 
 const fn of_a_text(name: &'static str, call: fn(&mut Call<'_>, &[Value]) -> Result<Value, FuncError>) -> Func {
@@ -64,6 +61,12 @@ fn given(args: &[Value]) -> String {
         Some(Value::String(text)) => text.to_str_lossy().into_owned(),
         _ => String::new(),
     }
+}
+
+/// An address of the host of this name, or an empty text.
+pub(super) fn address_of(host: &str) -> String {
+    let found = (host, 0).to_socket_addrs().ok().and_then(|mut found| found.next());
+    found.map(|address| address.ip().to_string()).unwrap_or_default()
 }
 
 fn variable(name: &str) -> String {

@@ -22,7 +22,6 @@ use std::{
     collections::HashSet,
     fs,
     io::Write as _,
-    net::ToSocketAddrs as _,
     path::{Path, PathBuf},
     sync::Arc,
 };
@@ -432,11 +431,7 @@ impl Host for Local {
     }
 
     fn resolve_host(&self, name: &str) -> String {
-        if !self.dns {
-            return String::new();
-        }
-        let found = (name, 0).to_socket_addrs();
-        found.ok().and_then(|mut found| found.next()).map(|address| address.ip().to_string()).unwrap_or_default()
+        if self.dns { name::address_of(name) } else { String::new() }
     }
 }
 

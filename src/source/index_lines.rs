@@ -149,15 +149,13 @@ fn top(line: &str, place: Place, document: &mut Document) -> Option<Place> {
     }
     let (key, value) = pair(line)?;
     match key {
-        "entries" if value.is_empty() && document.entries.is_empty() => return Some(Place::Entries),
-        "entries" => return None,
+        "entries" => (value.is_empty() && document.entries.is_empty()).then_some(Place::Entries),
         "apiVersion" => {
             document.api_version = text_of(value)?;
-            return Some(Place::Version);
+            Some(Place::Version)
         }
-        _ => {}
+        _ => Some(Place::Top),
     }
-    Some(Place::Top)
 }
 
 /// A key of the newest entry and what stands beside it.

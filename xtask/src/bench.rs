@@ -10,7 +10,7 @@ use anyhow::{Context as _, Result, bail, ensure};
 use pintle_e2e::root;
 use serde_json::Value as Json;
 
-use crate::test::{shared, target};
+use crate::test::{cargo_command, shared, target};
 
 const PARTS: [&str; 6] = ["render", "cold", "memory", "allocations", "command", "releases"];
 
@@ -145,8 +145,7 @@ fn build() -> Result<Sides> {
 }
 
 fn cargo_build(what: &[&str]) -> Result<()> {
-    let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
-    let status = Command::new(cargo).args(["build", "--release"]).args(what).current_dir(root()).status()?;
+    let status = cargo_command().args(["build", "--release"]).args(what).current_dir(root()).status()?;
     ensure!(status.success(), "cargo build {} failed", what.join(" "));
     Ok(())
 }

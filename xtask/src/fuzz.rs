@@ -7,11 +7,11 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use anyhow::{Context as _, Result, bail, ensure};
 use pintle_e2e::root;
 
-use crate::test::target;
+use crate::test::{cargo_command, target};
 
 /// Runs one of the two kinds; the options are the fuzzer's own.
 pub(crate) fn run(how: &str, options: &[&str]) -> Result<()> {
-    let mut build = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
+    let mut build = cargo_command();
     build.args(["build", "--quiet", "--release", "--package", "pintle-fuzz"]);
     if how == "--panics" {
         build.args(["--features", "index"]);

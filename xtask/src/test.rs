@@ -53,8 +53,13 @@ fn line(name: &str, outcome: &Outcome, took: Duration) -> String {
     format!("{name:<7} {word:<7} {:6.1} s  {why}", took.as_secs_f32())
 }
 
+/// The cargo that runs us.
+pub(crate) fn cargo_command() -> Command {
+    Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()))
+}
+
 fn cargo(args: &[&str]) -> Result<Outcome> {
-    let mut command = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
+    let mut command = cargo_command();
     command.args(args);
     if std::env::var_os("RUST_BACKTRACE").is_none() {
         command.env("RUST_BACKTRACE", "0");
@@ -86,7 +91,7 @@ fn lint() -> Result<Outcome> {
     for package in LIBRARIES {
         args.extend(["--package", package]);
     }
-    let mut command = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
+    let mut command = cargo_command();
     status(command.args(args).env("RUSTDOCFLAGS", "-D warnings"))
 }
 
@@ -175,7 +180,7 @@ struct Program {
 
 /// Builds the programs of tests; in the order of their names.
 fn e2e_programs() -> Result<Vec<Program>> {
-    let mut command = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
+    let mut command = cargo_command();
     command.args(["test", "--package", "pintle-e2e", "--no-run", "--message-format", "json-render-diagnostics"]);
     let done = command.current_dir(root()).stderr(Stdio::inherit()).output().context("cannot run cargo")?;
     ensure!(done.status.success(), "cargo built no tests: {}", done.status);
